@@ -1,0 +1,124 @@
+//! Files that are either the old or the new, whatever happens in between.
+
+use std::{
+    fs::{self, DirBuilder, File, Permissions},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
+    path::Path,
+};
+
+use crate::error::{Error, Result};
+
+/// Replaces a file: written beside it, synced, renamed, the folder synced.
+pub fn write_atomic(path: &Path, content: &[u8], mode: u32) -> Result<()> {
+    replace(path, content, mode, None, true).map_err(|err| Error::io("write", path, &err))
+}
+
+/// The same for what need not outlive a power cut: nothing is synced.
+pub fn write_volatile(path: &Path, content: &[u8], mode: u32) -> Result<()> {
+    replace(path, content, mode, None, false).map_err(|err| Error::io("write", path, &err))
+}
+
+/// The same for a file that is somebody else's: one that is there keeps its owner and mode, and a link stays a
+/// link to the file that is written. `mode` is for a new file.
+pub fn rewrite(path: &Path, content: &[u8], mode: u32) -> Result<()> {
+    let write = || match fs::metadata(path) {
+        Ok(old) => {
+            let owner = (old.uid(), old.gid());
+            replace(&fs::canonicalize(path)?, content, old.mode() & 0o7777, Some(owner), true)
+        }
+        Err(err) if err.kind() == io::ErrorKind::NotFound => replace(path, content, mode, None, true),
+        Err(err) => Err(err),
+    };
+    write().map_err(|err| Error::io("write", path, &err))
+}
+
+fn replace(path: &Path, content: &[u8], mode: u32, owner: Option<(u32, u32)>, sync: bool) -> io::Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let mut temp = tempfile::Builder::new().prefix(".rolecall-").tempfile_in(folder)?;
+    temp.write_all(content)?;
+    if let Some((uid, gid)) = owner {
+        std::os::unix::fs::fchown(temp.as_file(), Some(uid), Some(gid))?;
+    }
+    temp.as_file().set_permissions(Permissions::from_mode(mode))?;
+    if sync {
+        temp.as_file().sync_all()?;
+    }
+    temp.persist(path).map_err(|err| err.error)?;
+    if sync { File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
+/// Makes a folder, and those above it, for root alone.
+pub fn create_private(folder: &Path) -> Result<()> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|err| Error::io("make folder", folder, &err))
+}
+
+/// Removes a file, if there is one, and syncs its folder.
+pub fn remove(path: &Path) -> Result<()> {
+    let remove = || match fs::remove_file(path) {
+        Ok(()) => path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all()),
+        Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(err) => Err(err),
+    };
+    remove().map_err(|err| Error::io("remove", path, &err))
+}
+
+/// Content of a file, `None` where there is none.
+pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Ok(content) => Ok(Some(content)),
+        Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(err) => Err(Error::io("read", path, &err)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Cause;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().mode() & 0o7777
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_and_nothing_is_left_beside_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("new/file");
+        write_atomic(&path, b"one", 0o600).unwrap();
+        write_atomic(&path, b"two", 0o640).unwrap();
+        assert_eq!((fs::read(&path).unwrap(), mode(&path)), (b"two".to_vec(), 0o640));
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn somebody_elses_file_keeps_mode_owner_and_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let (real, link) = (dir.path().join("real"), dir.path().join("link"));
+        fs::write(&real, "old").unwrap();
+        fs::set_permissions(&real, Permissions::from_mode(0o604)).unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        let owner = fs::metadata(&real).unwrap().uid();
+        rewrite(&link, b"new", 0o644).unwrap();
+        assert!(link.is_symlink());
+        assert_eq!((fs::read(&real).unwrap(), mode(&real)), (b"new".to_vec(), 0o604));
+        assert_eq!(fs::metadata(&real).unwrap().uid(), owner);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_named() {
+        let err = write_atomic(Path::new("/proc/no/file"), b"x", 0o600).unwrap_err();
+        assert_eq!(err.cause, Cause::Io);
+        assert!(err.message.starts_with("could not write /proc/no/file: "), "{err}");
+    }
+
+    #[test]
+    fn what_is_not_there_is_read_as_none_and_removed_without_a_word() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        assert_eq!(read(&path).unwrap(), None);
+        remove(&path).unwrap();
+    }
+}

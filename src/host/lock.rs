@@ -1,0 +1,125 @@
+//! One run at a time; and who holds the locks of others.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io::{Read, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
+
+use crate::error::{Cause, Error, Result};
+
+/// The lock of a run, held until it is dropped; the kernel lets go of it when the process dies. Programs that
+/// the run starts do not inherit it.
+#[derive(Debug)]
+pub struct RunLock(File);
+
+impl RunLock {
+    /// Takes the lock and writes into its file who holds it. One try: who finds it held has nothing to do.
+    ///
+    /// # Errors
+    /// `locked`, naming the process that holds it; `io` where the file cannot be made.
+    pub fn take(path: &Path) -> Result<Self> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(|err| Error::io("make folder", folder, &err))?;
+        }
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)
+            .map_err(|err| Error::io("open lock", path, &err))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(held(path, &mut file)),
+            Err(TryLockError::Error(err)) => return Err(Error::io("lock", path, &err)),
+        }
+        let text = format!("{} {:.0}\n", std::process::id(), jiff::Timestamp::now());
+        file.set_len(0).and_then(|()| file.write_all(text.as_bytes())).map_err(|err| Error::io("write", path, &err))?;
+        Ok(Self(file))
+    }
+}
+
+impl Drop for RunLock {
+    fn drop(&mut self) {
+        // The text is for humans only: the lock goes with the file's last handle.
+        let _ = self.0.set_len(0);
+    }
+}
+
+/// The process that holds an fcntl(2) lock on a file, if one does. Nothing is locked by asking. `Some(0)` where
+/// the holder is outside our pid namespace.
+pub fn holder(path: &Path) -> Result<Option<u32>> {
+    use rustix::process::{Flock, FlockType, fcntl_getlk};
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(err) if err.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(err) => return Err(Error::io("open lock", path, &err)),
+    };
+    let lock = fcntl_getlk(&file, &Flock::from(FlockType::WriteLock))
+        .map_err(|err| Error::io("ask for the lock of", path, &err.into()))?;
+    let pid = |lock: Flock| lock.pid.map_or(0, |pid| pid.as_raw_nonzero().get().unsigned_abs());
+    Ok(lock.filter(|lock| lock.typ != FlockType::Unlocked).map(pid))
+}
+
+fn held(path: &Path, file: &mut File) -> Error {
+    let mut text = String::new();
+    // Half a line or none, when the other has only just begun, is fine too.
+    let _ = file.read_to_string(&mut text);
+    let who = match text.trim().split_once(' ') {
+        Some((pid, since)) => format!("pid {pid}, since {since}"),
+        None => "just started".to_owned(),
+    };
+    Error::new(Cause::Locked, format!("another run holds {} ({who})", path.display()))
+        .hint("follow it with `rolecall status --wait`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_run_is_told_who_holds_the_lock_until_it_is_dropped() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state/lock");
+        let lock = RunLock::take(&path).unwrap();
+        let err = RunLock::take(&path).unwrap_err();
+        assert_eq!(err.cause, Cause::Locked);
+        assert!(err.message.contains(&format!("(pid {}, since 20", std::process::id())), "{err}");
+        drop(lock);
+        RunLock::take(&path).unwrap();
+    }
+
+    #[test]
+    fn the_holder_of_an_fcntl_lock_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        assert_eq!(holder(&path).unwrap(), None);
+        std::fs::write(&path, "").unwrap();
+        assert_eq!(holder(&path).unwrap(), None);
+        let script = "import fcntl,sys,time; f=open(sys.argv[1],'w'); fcntl.lockf(f,fcntl.LOCK_EX); print('got',flush=True); time.sleep(60)";
+        let mut other = std::process::Command::new("python3")
+            .args(["-c", script])
+            .arg(&path)
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        other.stdout.take().unwrap().read_exact(&mut [0; 3]).unwrap();
+        assert_eq!(holder(&path).unwrap(), Some(other.id()));
+        other.kill().unwrap();
+        other.wait().unwrap();
+        assert_eq!(holder(&path).unwrap(), None);
+    }
+
+    #[test]
+    fn the_text_of_a_dead_run_does_not_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        std::fs::write(&path, "999999 2020-01-01T00:00:00Z and a longer line that is cut\n").unwrap();
+        let _lock = RunLock::take(&path).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with(&format!("{} ", std::process::id())) && !text.contains("longer"), "{text}");
+    }
+}

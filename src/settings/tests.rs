@@ -1,0 +1,108 @@
+use std::collections::BTreeMap;
+
+use super::*;
+
+fn flags(source: &str) -> Flags {
+    Flags { source: Some(source.to_owned()), ..Flags::default() }
+}
+
+fn load(flags: &Flags, env: &[(&str, &str)]) -> Result<Settings> {
+    Settings::load(flags, env.iter().copied().collect())
+}
+
+fn tags(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+}
+
+const OWN: Option<&str> = Some("123456789012");
+
+#[test]
+fn flag_beats_environment_beats_tag_beats_file() {
+    let tags = tags(&[("Bootstrap", "s3://tag-bucket/x"), ("Role", "tagrole"), ("Environment", "tagenv")]);
+    let env = [("ROLECALL_SOURCE", "s3://env-bucket/x"), ("ROLECALL_ROLES", "envrole")];
+    let input = load(&flags("s3://flag-bucket/x"), &env).unwrap().with(&tags, OWN).unwrap();
+    assert_eq!((input.source.bucket(), input.origin), (Some("flag-bucket"), Origin::Flag));
+    assert_eq!((input.roles_text.as_str(), input.roles_origin), ("envrole", Origin::Environment));
+    assert_eq!(input.environment.as_deref(), Some("tagenv"));
+
+    let mut settings = load(&Flags::default(), &[]).unwrap();
+    settings.source.below = Some(Given { value: "s3://file-bucket/x".into(), origin: Origin::ConfigFile });
+    assert_eq!(settings.with(&tags, OWN).unwrap().origin, Origin::Tag);
+    assert_eq!(settings.with(&BTreeMap::new(), OWN).unwrap().origin, Origin::ConfigFile);
+}
+
+#[test]
+fn an_empty_value_counts_as_not_given_but_an_empty_source_flag_is_a_mistake() {
+    let settings = load(&Flags::default(), &[("ROLECALL_SOURCE", " "), ("ROLECALL_ROLES", "")]).unwrap();
+    assert!(!settings.source.known() && !settings.roles.known());
+    let err = settings.with(&tags(&[("Bootstrap", "")]), OWN).unwrap_err();
+    assert_eq!(err.cause, Cause::TagMissing);
+    assert!(err.to_string().contains("Bootstrap"), "{err}");
+
+    let err = load(&flags(""), &[("ROLECALL_SOURCE", "s3://bucket/x")]).unwrap_err();
+    assert_eq!(err.cause, Cause::SourceRefused);
+}
+
+#[test]
+fn the_prefix_names_all_three_tags() {
+    let flags = Flags { tag_prefix: Some("rolecall:".into()), ..Flags::default() };
+    let settings = load(&flags, &[]).unwrap();
+    let tags =
+        tags(&[("Bootstrap", "s3://wrong/x"), ("rolecall:Bootstrap", "s3://right/x"), ("rolecall:Role", "web,db")]);
+    let input = settings.with(&tags, OWN).unwrap();
+    assert_eq!((input.source.bucket(), input.roles_text.as_str()), (Some("right"), "web:db"));
+}
+
+#[test]
+fn a_tag_may_name_a_bucket_and_nothing_else() {
+    let settings = load(&Flags::default(), &[]).unwrap();
+    for source in ["https://host.example/x.sh", "file:///tmp/x.sh", "file:///tmp/"] {
+        let err = settings.with(&tags(&[("Bootstrap", source)]), OWN).unwrap_err();
+        assert_eq!(err.cause, Cause::SourceRefused, "{source}");
+        assert!(err.message.contains("tag Bootstrap"), "{err}");
+        assert!(load(&flags(source), &[]).unwrap().with(&BTreeMap::new(), OWN).is_ok(), "a flag may: {source}");
+    }
+}
+
+#[test]
+fn owners_never_come_from_a_tag_and_default_to_the_own_account() {
+    let tags = tags(&[("Bootstrap", "s3://bucket/x"), ("BucketOwners", "999999999999")]);
+    let own = load(&Flags::default(), &[]).unwrap();
+    assert_eq!(own.with(&tags, OWN).unwrap().owners, ["123456789012"]);
+    assert!(own.with(&tags, None).unwrap().owners.is_empty());
+
+    let listed = load(&Flags::default(), &[("ROLECALL_BUCKET_OWNERS", "210987654321,123456789012")]).unwrap();
+    assert_eq!(listed.with(&tags, OWN).unwrap().owners, ["123456789012", "210987654321"]);
+    assert_eq!(listed.with(&tags, None).unwrap().owners, ["210987654321", "123456789012"]);
+
+    let elsewhere = load(&Flags::default(), &[("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9000")]).unwrap();
+    assert!(elsewhere.with(&tags, OWN).unwrap().owners.is_empty());
+}
+
+#[test]
+fn a_value_that_cannot_be_used_names_who_gave_it() {
+    for (name, value, part) in [
+        ("ROLECALL_DEADLINE", "soon", "ROLECALL_DEADLINE: \"soon\""),
+        ("ROLECALL_BUCKET_OWNERS", "me", "ROLECALL_BUCKET_OWNERS: \"me\""),
+        ("ROLECALL_STATE_DIR", "state", "ROLECALL_STATE_DIR: "),
+        ("ROLECALL_SOURCE", "nothing", "no scheme"),
+        ("ROLECALL_ENVIRONMENT", "../etc", "../etc"),
+    ] {
+        let err = load(&Flags::default(), &[(name, value)]).expect_err(name);
+        assert!(err.message.contains(part), "{err}");
+        assert_eq!(err.exit() as u8, 2, "{name}");
+    }
+    let err = load(&Flags { deadline: Some("x".into()), ..Flags::default() }, &[]).unwrap_err();
+    assert!(err.message.starts_with("--deadline: "), "{err}");
+    let settings = load(&flags("s3://bucket/x"), &[]).unwrap();
+    let err = settings.with(&tags(&[("Environment", "a/b")]), OWN).unwrap_err();
+    assert!(err.message.starts_with("tag Environment: "), "{err}");
+}
+
+#[test]
+fn tags_decide_unless_all_three_are_given() {
+    let env = [("ROLECALL_SOURCE", "s3://bucket/x"), ("ROLECALL_ROLES", "web")];
+    assert!(load(&Flags::default(), &env).unwrap().tags_decide());
+    let all = Flags { environment: Some("prod".into()), ..Flags::default() };
+    assert!(!load(&all, &env).unwrap().tags_decide());
+}

@@ -1,0 +1,39 @@
+//! Log lines: text or JSON, on standard error, where systemd and the console pick them up.
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{Layer, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::cli::{LogFormat, LogLevel};
+
+/// Sets up logging for the whole process. Only our own lines are written below `warn`: libraries speak of headers
+/// and bodies there, which may carry secrets.
+pub fn init(format: LogFormat, level: LogLevel) {
+    let level = match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+    };
+    let ours = ["rolecall", "script", "packages", "docker", "hook"];
+    let filter =
+        Targets::new().with_default(level.min(LevelFilter::ERROR)).with_targets(ours.map(|name| (name, level)));
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    let layer = match format {
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+        // The journal has its own clock; a second timestamp would only push the text off the console.
+        LogFormat::Text if std::env::var_os("JOURNAL_STREAM").is_some() => {
+            lines.without_time().with_ansi(false).with_target(false).boxed()
+        }
+        LogFormat::Text => lines.with_ansi(false).with_target(false).with_timer(Clock).boxed(),
+    };
+    tracing_subscriber::registry().with(layer.with_filter(filter)).init();
+}
+
+/// UTC, to the second.
+struct Clock;
+
+impl fmt::time::FormatTime for Clock {
+    fn format_time(&self, out: &mut fmt::format::Writer<'_>) -> std::fmt::Result {
+        write!(out, "{}", jiff::Timestamp::now().strftime("%H:%M:%SZ"))
+    }
+}

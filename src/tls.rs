@@ -1,0 +1,241 @@
+//! Whom TLS trusts: the host's own CA store, what the environment names, and built-in roots where the host has
+//! none. Read once, and only when the first encrypted connection is made.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
+
+use base64::Engine as _;
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::ring,
+    pki_types::{CertificateDer, pem::PemObject},
+};
+
+use crate::{
+    error::{Cause, Error, Result},
+    settings::Env,
+};
+
+/// Where distributions keep their bundle: Debian and Ubuntu, Amazon Linux and Fedora, SUSE, Alpine, older Red Hat.
+const BUNDLES: [&str; 6] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/pki/tls/cacert.pem",
+];
+
+/// The trust store of this host. Clones share what was read.
+#[derive(Clone, Debug)]
+pub struct Trust(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    /// `SSL_CERT_FILE`: replaces the host's store.
+    replaced_by: Option<PathBuf>,
+    /// `AWS_CA_BUNDLE`: comes on top.
+    extra: Option<PathBuf>,
+    bundles: Vec<PathBuf>,
+    roots: OnceLock<Result<Roots>>,
+}
+
+#[derive(Clone, Debug)]
+struct Roots {
+    certificates: Vec<CertificateDer<'static>>,
+    store: Arc<RootCertStore>,
+}
+
+impl Trust {
+    /// The store that the environment and the host's well-known paths give; nothing is read yet.
+    pub fn from_env(env: &Env) -> Self {
+        Self::new(env, BUNDLES.map(PathBuf::from).to_vec())
+    }
+
+    fn new(env: &Env, bundles: Vec<PathBuf>) -> Self {
+        Self(Arc::new(Inner {
+            replaced_by: env.get("SSL_CERT_FILE").map(PathBuf::from),
+            extra: env.get("AWS_CA_BUNDLE").map(PathBuf::from),
+            bundles,
+            roots: OnceLock::new(),
+        }))
+    }
+
+    /// A client configuration that trusts this store.
+    ///
+    /// # Errors
+    /// `usage` where a file that the environment names cannot be read or holds no certificate.
+    pub fn client_config(&self) -> Result<ClientConfig> {
+        Ok(builder()?.with_root_certificates(Arc::clone(&self.roots()?.store)).with_no_client_auth())
+    }
+
+    /// All trusted certificates as one PEM text, for libraries that want to read it themselves. Every one of
+    /// them was accepted by rustls.
+    ///
+    /// # Errors
+    /// As [`Trust::client_config`].
+    pub fn pem(&self) -> Result<Vec<u8>> {
+        let mut pem = Vec::new();
+        for certificate in &self.roots()?.certificates {
+            pem.extend_from_slice(b"-----BEGIN CERTIFICATE-----\n");
+            let text = base64::engine::general_purpose::STANDARD.encode(certificate);
+            for line in text.as_bytes().chunks(64) {
+                pem.extend_from_slice(line);
+                pem.push(b'\n');
+            }
+            pem.extend_from_slice(b"-----END CERTIFICATE-----\n");
+        }
+        Ok(pem)
+    }
+
+    fn roots(&self) -> Result<&Roots> {
+        self.0.roots.get_or_init(|| self.0.read()).as_ref().map_err(Clone::clone)
+    }
+}
+
+impl Inner {
+    fn read(&self) -> Result<Roots> {
+        let mut roots = Roots { certificates: Vec::new(), store: Arc::new(RootCertStore::empty()) };
+        let mut store = RootCertStore::empty();
+        let mut add = |certificates: Vec<CertificateDer<'static>>| {
+            for certificate in certificates {
+                // Bundles of old hosts hold certificates that webpki does not take; the others count.
+                if store.add(certificate.clone()).is_ok() {
+                    roots.certificates.push(certificate);
+                }
+            }
+        };
+        match &self.replaced_by {
+            Some(path) => add(named("SSL_CERT_FILE", path)?),
+            None => {
+                match self.bundles.iter().find_map(|path| certificates(path).ok().filter(|found| !found.is_empty())) {
+                    Some(found) => add(found),
+                    None => add(webpki_root_certs::TLS_SERVER_ROOT_CERTS.to_vec()),
+                }
+            }
+        }
+        if let Some(path) = &self.extra {
+            add(named("AWS_CA_BUNDLE", path)?);
+        }
+        roots.store = Arc::new(store);
+        Ok(roots)
+    }
+}
+
+/// A file that the operator named must hold something.
+fn named(variable: &str, path: &std::path::Path) -> Result<Vec<CertificateDer<'static>>> {
+    let found = certificates(path)
+        .map_err(|err| Error::new(Cause::Usage, format!("could not read {variable} {}: {err}", path.display())))?;
+    if found.is_empty() {
+        return Err(Error::new(Cause::Usage, format!("{variable} {} holds no certificate", path.display()))
+            .hint("it has to be a PEM file of CA certificates"));
+    }
+    Ok(found)
+}
+
+fn certificates(path: &std::path::Path) -> std::io::Result<Vec<CertificateDer<'static>>> {
+    let pem = std::fs::read(path)?;
+    Ok(CertificateDer::pem_slice_iter(&pem).filter_map(std::result::Result::ok).collect())
+}
+
+/// A client configuration that trusts nobody: for clients that only ever speak plain HTTP.
+///
+/// # Errors
+/// Never with the crate's own choice of cipher suites.
+pub fn without_roots() -> Result<ClientConfig> {
+    Ok(builder()?.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
+}
+
+fn builder() -> Result<rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>> {
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|err| Error::new(Cause::Io, format!("could not set up TLS: {err}")))
+}
+
+/// The innermost reason of a failed request, in words: HTTP clients wrap "connection refused" several times and
+/// print the address, which may carry a signature, on the way.
+pub fn root_cause(err: &(dyn std::error::Error + 'static)) -> String {
+    let mut inner = err;
+    while let Some(source) = inner.source() {
+        inner = source;
+    }
+    let text = inner.to_string();
+    if text.contains("://") {
+        text.split(' ').filter(|word| !word.contains("://")).collect::<Vec<_>>().join(" ")
+    } else {
+        text
+    }
+}
+
+/// Whether a request failed because TLS itself refused the other side: its certificate, or that it speaks no TLS.
+/// Errors of input and output hide their inner error from `source`, so it is looked for there too.
+pub fn refused(err: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(err);
+    while let Some(link) = next {
+        if link.is::<rustls::Error>() {
+            return true;
+        }
+        let inner = link.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if inner.is_some_and(|inner| refused(inner)) {
+            return true;
+        }
+        next = link.source();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env(pairs: &[(&str, &str)]) -> Env {
+        pairs.iter().copied().collect()
+    }
+
+    /// Some real roots, written as a host's bundle.
+    fn bundle(count: usize) -> tempfile::NamedTempFile {
+        let trust = Trust::new(&Env::default(), Vec::new());
+        let pem = String::from_utf8(trust.pem().unwrap()).unwrap();
+        let marker = "-----END CERTIFICATE-----\n";
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let some: String = pem.split_inclusive(marker).take(count).collect();
+        std::fs::write(file.path(), format!("# a comment\n{some}")).unwrap();
+        file
+    }
+
+    fn count(trust: &Trust) -> usize {
+        trust.client_config().unwrap();
+        trust.roots().unwrap().store.len()
+    }
+
+    #[test]
+    fn the_host_decides_and_built_in_roots_stand_in_for_an_empty_host() {
+        let host = bundle(3);
+        assert_eq!(count(&Trust::new(&Env::default(), vec!["/nonexistent".into(), host.path().into()])), 3);
+        assert!(count(&Trust::new(&Env::default(), vec!["/nonexistent".into()])) > 50);
+    }
+
+    #[test]
+    fn ssl_cert_file_replaces_and_aws_ca_bundle_adds() {
+        let (host, one, two) = (bundle(3), bundle(1), bundle(5));
+        let bundles = vec![host.path().to_owned()];
+        let path = |file: &tempfile::NamedTempFile| file.path().display().to_string();
+        assert_eq!(count(&Trust::new(&env(&[("SSL_CERT_FILE", &path(&one))]), bundles.clone())), 1);
+        // The bundle repeats three certificates of the host's store: they are simply there twice.
+        assert_eq!(count(&Trust::new(&env(&[("AWS_CA_BUNDLE", &path(&two))]), bundles.clone())), 8);
+    }
+
+    #[test]
+    fn a_named_file_without_certificates_is_an_error_that_names_the_variable() {
+        let empty = tempfile::NamedTempFile::new().unwrap();
+        let path = empty.path().display().to_string();
+        for variable in ["SSL_CERT_FILE", "AWS_CA_BUNDLE"] {
+            for value in [path.as_str(), "/nonexistent/ca.pem"] {
+                let err = Trust::new(&env(&[(variable, value)]), Vec::new()).client_config().unwrap_err();
+                assert!(err.message.contains(variable) && err.cause == Cause::Usage, "{err}");
+            }
+        }
+    }
+}
