@@ -1,0 +1,240 @@
+//! Facts: who this instance is, from its metadata and tags.
+
+pub mod imds;
+pub mod platform;
+mod render;
+mod tags;
+
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::{Cause, Class, Error, Result},
+    retry::{Policy, Retry},
+    settings::{Input, Settings},
+    world::World,
+};
+pub use render::{Format, Variables};
+pub use tags::TagsOrigin;
+
+/// A machine that is not EC2 has this long to show a metadata service; with the connection that is under way
+/// when it passes, the run fails within ten seconds.
+const NOT_EC2_PATIENCE: Duration = Duration::from_secs(8);
+
+/// Metadata is one hop away: short waits, so that a service that comes up late costs little.
+const IMDS: Policy = Policy {
+    base: Duration::from_millis(200),
+    cap: Duration::from_secs(5),
+    attempt_timeout: Some(Duration::from_secs(15)),
+    ..Policy::SERVICE
+};
+
+/// What the instance knows about itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Facts {
+    /// `i-…`
+    pub instance_id: String,
+    /// `eu-west-1`
+    pub region: String,
+    /// `eu-west-1a`
+    pub availability_zone: Option<String>,
+    /// The account that the identity document names.
+    pub account_id: Option<String>,
+    /// Local host name, as metadata gives it; the instance id where it gives none.
+    pub hostname: String,
+    /// First private IPv4 address.
+    pub local_ipv4: Option<String>,
+    /// `t3.small`
+    pub instance_type: Option<String>,
+    /// `ami-…`
+    pub image_id: Option<String>,
+    /// `x86_64` or `arm64`
+    pub architecture: Option<String>,
+    /// ARN of the instance profile that metadata announces.
+    pub instance_profile_arn: Option<String>,
+    /// ARN of the role whose credentials metadata gives.
+    pub role_arn: Option<String>,
+    /// Tags of the instance.
+    pub tags: BTreeMap<String, String>,
+    /// Where the tags were read.
+    pub tags_origin: TagsOrigin,
+}
+
+/// Gathers the facts of a run. The source tag is waited for, where no source is known otherwise.
+///
+/// # Errors
+/// `imds-unreachable`, `imds-refused`; `tag-missing`, `tags-denied`, `tags-throttled` where tags are needed.
+pub async fn gather(world: &World, retry: &Retry, settings: &Settings) -> Result<Facts> {
+    let mut facts = identity(world, retry, settings, platform::is_ec2(Path::new("/"))).await?;
+    (facts.tags, facts.tags_origin) = tags::gather(world, retry, settings, &facts).await?;
+    Ok(facts)
+}
+
+/// Gathers the facts to show them: waits for no tag, and does without tags that cannot be read.
+///
+/// # Errors
+/// `imds-unreachable`, `imds-refused`.
+pub async fn look(world: &World, retry: &Retry, settings: &Settings) -> Result<Facts> {
+    let mut facts = identity(world, retry, settings, platform::is_ec2(Path::new("/"))).await?;
+    (facts.tags, facts.tags_origin) = tags::look(world, retry, &facts).await;
+    Ok(facts)
+}
+
+/// The part of the identity document that is used.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Document {
+    instance_id: Option<String>,
+    region: Option<String>,
+    availability_zone: Option<String>,
+    account_id: Option<String>,
+    private_ip: Option<String>,
+    instance_type: Option<String>,
+    image_id: Option<String>,
+    architecture: Option<String>,
+}
+
+/// `iam/info`: present where an instance profile is attached, also before its credentials are.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct IamInfo {
+    instance_profile_arn: Option<String>,
+}
+
+async fn identity(world: &World, retry: &Retry, settings: &Settings, on_ec2: bool) -> Result<Facts> {
+    let expected = on_ec2 || settings.env.get("AWS_EC2_METADATA_SERVICE_ENDPOINT").is_some();
+    let first = if expected { retry.clone() } else { retry.within(NOT_EC2_PATIENCE) };
+    let reader = Reader { world, retry: &first };
+    let document = reader.item("dynamic/instance-identity/document").await.map_err(|err| {
+        if expected || err.cause != Cause::ImdsUnreachable {
+            return err;
+        }
+        err.hint(
+            "this machine is not EC2: run rolecall on EC2, or set AWS_EC2_METADATA_SERVICE_ENDPOINT to a metadata service",
+        )
+    })?;
+    let reader = Reader { world, retry };
+    let document = match document {
+        Some(text) => serde_json::from_str(&text).map_err(|err| {
+            Error::new(Cause::ImdsRefused, format!("could not read the identity document of metadata: {err}"))
+                .hint("check AWS_EC2_METADATA_SERVICE_ENDPOINT")
+        })?,
+        None => Document::default(),
+    };
+    let Some(instance_id) = reader.or(document.instance_id, "meta-data/instance-id").await? else {
+        return Err(Error::new(
+            Cause::ImdsRefused,
+            format!("metadata has neither an identity document nor an instance id under schema {}", imds::SCHEMA),
+        )
+        .hint("check AWS_EC2_METADATA_SERVICE_ENDPOINT: the service must know that schema"));
+    };
+    let availability_zone = reader.or(document.availability_zone, "meta-data/placement/availability-zone").await?;
+    let region = reader.or(document.region, "meta-data/placement/region").await?;
+    let profile = match reader.item("meta-data/iam/info").await? {
+        // The service also answers 200 with a failure code in the body; then no profile is announced.
+        Some(text) => serde_json::from_str::<IamInfo>(&text).ok().and_then(|info| info.instance_profile_arn),
+        None => None,
+    };
+    let role = match &profile {
+        Some(_) => reader.item("meta-data/iam/security-credentials/").await?,
+        None => None,
+    };
+    let hostname = reader.item("meta-data/local-hostname").await?;
+    Ok(Facts {
+        region: region_of(region, availability_zone.as_deref(), settings)?,
+        hostname: hostname.unwrap_or_else(|| instance_id.clone()),
+        local_ipv4: reader.or(document.private_ip, "meta-data/local-ipv4").await?,
+        instance_type: reader.or(document.instance_type, "meta-data/instance-type").await?,
+        image_id: reader.or(document.image_id, "meta-data/ami-id").await?,
+        role_arn: role.and_then(|role| role_arn(profile.as_deref()?, role.lines().next()?)),
+        account_id: document.account_id.filter(|id| !id.is_empty()),
+        architecture: document.architecture,
+        instance_profile_arn: profile,
+        availability_zone,
+        instance_id,
+        tags: BTreeMap::new(),
+        tags_origin: TagsOrigin::Unread,
+    })
+}
+
+fn region_of(found: Option<String>, zone: Option<&str>, settings: &Settings) -> Result<String> {
+    // A zone is its region and one letter.
+    let of_zone = zone.and_then(|zone| zone.strip_suffix(|c: char| c.is_ascii_lowercase())).map(str::to_owned);
+    found.or(of_zone).or_else(|| settings.env.region().map(str::to_owned)).ok_or_else(|| {
+        Error::new(Cause::ImdsRefused, "metadata names neither region nor availability zone").hint("set AWS_REGION")
+    })
+}
+
+/// Metadata names the role but not its ARN; partition and account are those of the profile.
+fn role_arn(profile_arn: &str, role: &str) -> Option<String> {
+    let prefix = profile_arn.split_once(":instance-profile/")?.0;
+    Some(format!("{prefix}:role/{}", role.trim())).filter(|_| !role.trim().is_empty())
+}
+
+struct Reader<'a> {
+    world: &'a World,
+    retry: &'a Retry,
+}
+
+impl Reader<'_> {
+    async fn item(&self, path: &str) -> Result<Option<String>> {
+        let what = format!("read {path} from instance metadata");
+        let found = self.retry.run(&what, IMDS, async |_| self.world.imds.get(path).await).await;
+        let found = found.map_err(|err| err.instead_of_deadline(Cause::ImdsUnreachable))?;
+        Ok(found.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()))
+    }
+
+    async fn or(&self, known: Option<String>, path: &str) -> Result<Option<String>> {
+        match known.filter(|text| !text.is_empty()) {
+            Some(known) => Ok(Some(known)),
+            None => self.item(path).await,
+        }
+    }
+}
+
+impl Facts {
+    /// Adds to an error of the cloud what only the instance knows: whose permission is missing, and whether
+    /// credentials that are not there are only late.
+    #[must_use]
+    pub fn explain(&self, mut err: Error) -> Error {
+        match err.cause {
+            Cause::CredentialsMissing if err.class != Class::Denied => match &self.instance_profile_arn {
+                Some(profile) => {
+                    err.message = format!(
+                        "{}; instance profile {profile} is announced, its credentials are not there yet",
+                        err.message
+                    );
+                    err.class = Class::Transient;
+                }
+                None if err.hint.is_none() => {
+                    err = err.hint("this instance has no instance profile: attach one, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY");
+                }
+                None => {}
+            },
+            _ if err.class == Class::Denied => {
+                if let Some(role) = self.role_arn.as_ref().or(self.instance_profile_arn.as_ref())
+                    && !err.message.contains(role.as_str())
+                {
+                    err.message = format!("{} (asked as {role})", err.message);
+                }
+            }
+            _ => {}
+        }
+        err
+    }
+}
+
+impl Settings {
+    /// What a run works on, now that the facts are known.
+    ///
+    /// # Errors
+    /// As [`Settings::with`].
+    pub fn with_tags(&self, facts: &Facts) -> Result<Input> {
+        self.with(&facts.tags, facts.account_id.as_deref())
+    }
+}
+
+#[cfg(test)]
+mod tests;

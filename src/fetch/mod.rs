@@ -1,0 +1,182 @@
+//! Fetch: brings the source here, and tells by its content what it is.
+
+mod beside;
+mod content;
+mod file;
+pub mod https;
+mod mirror;
+mod path;
+pub mod project;
+mod snapshot;
+mod verify;
+
+pub use beside::Beside;
+pub use content::{Kind, recognise};
+pub use mirror::{MOST_BYTES, MOST_FILE_BYTES, MOST_FILES};
+pub use path::relative;
+pub use snapshot::{File, Snapshot, of_files};
+pub use verify::sha256;
+
+pub use crate::settings::Source;
+use crate::{
+    error::{Cause, Error, Result},
+    facts::Facts,
+    paths::Paths,
+    retry::{Policy, Retry},
+    settings::Input,
+    world::{ObjectRef, ObjectRequest, World},
+};
+
+/// Most bytes of a single script or compose file.
+pub const MOST_SOURCE_BYTES: u64 = 16 * 1024 * 1024;
+/// Most bytes of a value: a variable, a registry login, a file that a compose file names.
+pub const MOST_VALUE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Requests whose bodies may be large: connect, first byte and silence are bounded by the clients, the whole by the
+/// deadline of the run.
+const CONTENT: Policy = Policy::SERVICE.attempt_timeout(None);
+
+/// A fetched source.
+#[derive(Clone)]
+pub enum Fetched {
+    /// A stage-two script.
+    Script {
+        /// Last part of its name.
+        name: String,
+        /// Content.
+        bytes: Vec<u8>,
+        /// Checksum of the content.
+        sha256: String,
+    },
+    /// A single compose file.
+    Compose {
+        /// Last part of its name.
+        name: String,
+        /// Content.
+        bytes: Vec<u8>,
+        /// Checksum of the content.
+        sha256: String,
+        /// Where what it names is fetched from.
+        beside: Beside,
+    },
+    /// A project folder.
+    Prefix(Snapshot),
+}
+
+/// Fetches the source of a run.
+///
+/// # Errors
+/// `source-*`, `checksum-mismatch`, `owner-mismatch`, `credentials-missing`; `io` and `disk-full` of the cache.
+pub async fn fetch(world: &World, retry: &Retry, input: &Input, facts: &Facts, paths: &Paths) -> Result<Fetched> {
+    let origin = Origin { world, retry, facts, owners: &input.owners };
+    let source = &input.source;
+    match source {
+        Source::Prefix { bucket, prefix } => {
+            let mut store = snapshot::Store::open(paths, source)?;
+            let request = origin.request(MOST_FILE_BYTES);
+            let what = format!("mirror {source}");
+            let found = retry.run(&what, CONTENT, async |_| {
+                let found = mirror::bucket(&*world.objects, bucket, prefix, &request, &mut store).await;
+                found.map_err(|err| facts.explain(err))
+            });
+            found.await.map(Fetched::Prefix).map_err(unreachable)
+        }
+        Source::Folder { path } => {
+            mirror::folder(path, &mut snapshot::Store::open(paths, source)?).map(Fetched::Prefix)
+        }
+        Source::File { path, sha256 } if path.is_dir() => {
+            if sha256.is_some() {
+                return Err(Error::new(
+                    Cause::SourceRefused,
+                    format!("{} is a folder: it cannot carry sha256", path.display()),
+                ));
+            }
+            mirror::folder(path, &mut snapshot::Store::open(paths, source)?).map(Fetched::Prefix)
+        }
+        Source::Object { .. } | Source::Web { .. } | Source::File { .. } => {
+            let bytes = origin.bytes(source, MOST_SOURCE_BYTES).await?;
+            let sha256 = verify::pinned(source, &bytes)?;
+            let name = source.last_part();
+            match recognise(&source.to_string(), &bytes)? {
+                Kind::Script => Ok(Fetched::Script { name, bytes, sha256 }),
+                Kind::Compose => {
+                    let beside = Beside::new(world, retry, source, facts, &input.owners);
+                    Ok(Fetched::Compose { name, bytes, sha256, beside })
+                }
+            }
+        }
+    }
+}
+
+/// Fetches a value that a manifest names by `s3://` or `file://`, whole.
+///
+/// # Errors
+/// As [`fetch`]; `source-refused` for anything but a single `s3://` object or file.
+pub async fn value(world: &World, retry: &Retry, uri: &str, facts: &Facts, owners: &[String]) -> Result<Vec<u8>> {
+    whole(world, retry, uri, facts, owners, MOST_VALUE_BYTES).await
+}
+
+/// Fetches an archive that a manifest names by `s3://` or `file://`, whole.
+///
+/// # Errors
+/// As [`value`].
+pub async fn archive(world: &World, retry: &Retry, uri: &str, facts: &Facts, owners: &[String]) -> Result<Vec<u8>> {
+    whole(world, retry, uri, facts, owners, MOST_FILE_BYTES).await
+}
+
+async fn whole(
+    world: &World,
+    retry: &Retry,
+    uri: &str,
+    facts: &Facts,
+    owners: &[String],
+    limit: u64,
+) -> Result<Vec<u8>> {
+    let source = Source::parse(uri)?;
+    if !matches!(source, Source::Object { .. } | Source::File { .. }) {
+        let message = format!("{source} cannot be a value: it is not a single s3:// object or file");
+        return Err(Error::new(Cause::SourceRefused, message));
+    }
+    let bytes = Origin { world, retry, facts, owners }.bytes(&source, limit).await?;
+    verify::pinned(&source, &bytes)?;
+    Ok(bytes)
+}
+
+/// Who asks, and of whom objects are accepted.
+struct Origin<'a> {
+    world: &'a World,
+    retry: &'a Retry,
+    facts: &'a Facts,
+    owners: &'a [String],
+}
+
+impl Origin<'_> {
+    fn request(&self, limit: u64) -> ObjectRequest {
+        ObjectRequest { region: Some(self.facts.region.clone()), owners: self.owners.to_vec(), etag: None, limit }
+    }
+
+    async fn bytes(&self, source: &Source, limit: u64) -> Result<Vec<u8>> {
+        let what = format!("fetch {source}");
+        let request = self.request(limit);
+        let found = self.retry.run(&what, CONTENT, async |_| match source {
+            Source::Object { bucket, key, version, .. } => {
+                let object = ObjectRef { bucket: bucket.clone(), key: key.clone(), version: version.clone() };
+                let found = self.world.objects.get(&object, &request).await;
+                found.map(|object| object.body).map_err(|err| self.facts.explain(err))
+            }
+            Source::Web { url, .. } => self.world.web.get(url, limit).await.map(|object| object.body),
+            Source::File { path, .. } => file::read(path, limit),
+            Source::Prefix { .. } | Source::Folder { .. } => {
+                Err(Error::new(Cause::SourceRefused, format!("{source} is a folder, not a single file")))
+            }
+        });
+        found.await.map_err(unreachable)
+    }
+}
+
+fn unreachable(err: Error) -> Error {
+    err.instead_of_deadline(Cause::SourceUnreachable)
+}
+
+#[cfg(test)]
+mod tests;

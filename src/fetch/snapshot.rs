@@ -1,0 +1,178 @@
+//! A project folder as it was at one moment, and the store that its content lies in.
+//!
+//! Content is kept under its checksum, so no name of a file can do harm here, an interrupted download is
+//! continued, and what did not change is not fetched again.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::verify::sha256;
+use crate::{
+    error::{Cause, Error, Result},
+    host::files,
+    paths::Paths,
+    settings::Source,
+};
+
+/// One file of a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct File {
+    /// Checksum of its content.
+    pub sha256: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// Permission bits.
+    pub mode: u32,
+}
+
+/// A project folder as it was at one moment; its content lies in the store.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// Files by their path relative to the project folder.
+    pub files: BTreeMap<String, File>,
+    objects: PathBuf,
+}
+
+impl Snapshot {
+    /// The content of a file, compared with its checksum; `None` if there is no such file.
+    ///
+    /// # Errors
+    /// `io` where the store cannot be read or its content is not what it was.
+    pub fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
+        self.files.get(path).map(|file| self.content(file)).transpose()
+    }
+
+    /// A checksum over all paths, contents and modes: the same for the same project.
+    pub fn digest(&self) -> String {
+        let mut sum = Sha256::new();
+        for (path, file) in &self.files {
+            sum.update(format!("{path}\0{}\0{:o}\n", file.sha256, file.mode));
+        }
+        hex::encode(sum.finalize())
+    }
+
+    pub(super) fn content(&self, file: &File) -> Result<Vec<u8>> {
+        let path = self.objects.join(&file.sha256);
+        let bytes = std::fs::read(&path).map_err(|err| Error::io("read", &path, &err))?;
+        if sha256(&bytes) == file.sha256 {
+            return Ok(bytes);
+        }
+        // Removed, so that the next run fetches it again.
+        let _ = std::fs::remove_file(&path);
+        let message = format!("{} is damaged: its content does not have its checksum", path.display());
+        Err(Error::new(Cause::Io, message).hint("run again: it is fetched anew; if it recurs, check the disk"))
+    }
+}
+
+/// What was fetched for a key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Cached {
+    pub(super) etag: String,
+    pub(super) file: File,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct Index {
+    /// Keys, relative to the prefix, with what was fetched for them.
+    entries: BTreeMap<String, Cached>,
+}
+
+/// The folder that keeps the content of one source.
+pub(super) struct Store {
+    root: PathBuf,
+    index: Index,
+    /// Whether the index is another than the one on the disk.
+    changed: bool,
+}
+
+impl Store {
+    /// Opens the store of a source. An index that cannot be read costs a download, never a boot.
+    pub(super) fn open(paths: &Paths, source: &Source) -> Result<Self> {
+        let root = paths.cache.join(sha256(source.identity().as_bytes()));
+        files::create_private(&root.join("objects"))?;
+        let index = std::fs::read(root.join("index.json")).ok().and_then(|text| serde_json::from_slice(&text).ok());
+        Ok(Self { root, index: index.unwrap_or_default(), changed: false })
+    }
+
+    /// What is here for a key in exactly this state.
+    pub(super) fn cached(&self, name: &str, etag: &str, size: u64) -> Option<&File> {
+        let found = self.index.entries.get(name).filter(|found| found.etag == etag && found.file.size == size)?;
+        let there = std::fs::metadata(self.object(&found.file.sha256)).is_ok_and(|meta| meta.len() == size);
+        (there && !etag.is_empty()).then_some(&found.file)
+    }
+
+    /// Keeps content, and returns its place in a snapshot. `mode` is given where the source knows it.
+    pub(super) fn put(&mut self, name: &str, etag: &str, bytes: &[u8], mode: Option<u32>) -> Result<File> {
+        // S3 has no modes; what starts like a script was executable where it came from.
+        let mode = mode.unwrap_or(if bytes.starts_with(b"#!") { 0o755 } else { 0o644 });
+        let file = File { sha256: sha256(bytes), size: bytes.len() as u64, mode };
+        let path = self.object(&file.sha256);
+        if !std::fs::metadata(&path).is_ok_and(|meta| meta.len() == file.size) {
+            files::write_atomic(&path, bytes, 0o600)?;
+        }
+        let cached = Cached { etag: etag.to_owned(), file: file.clone() };
+        if self.index.entries.get(name) != Some(&cached) {
+            self.index.entries.insert(name.to_owned(), cached);
+            self.changed = true;
+        }
+        Ok(file)
+    }
+
+    /// Writes the index, so that the next attempt or run need not fetch again.
+    pub(super) fn save(&mut self) -> Result<()> {
+        if !self.changed {
+            return Ok(());
+        }
+        let text = serde_json::to_vec(&self.index)
+            .map_err(|err| Error::new(Cause::Io, format!("could not write the index of the cache: {err}")))?;
+        files::write_atomic(&self.root.join("index.json"), &text, 0o600)?;
+        self.changed = false;
+        Ok(())
+    }
+
+    /// Forgets what the snapshot does not hold, and removes content that nothing names any more.
+    pub(super) fn finish(&mut self, files: BTreeMap<String, File>) -> Result<Snapshot> {
+        let before = self.index.entries.len();
+        self.index.entries.retain(|name, _| files.contains_key(name));
+        self.changed |= self.index.entries.len() != before;
+        self.save()?;
+        let used: BTreeSet<&str> = self.index.entries.values().map(|cached| cached.file.sha256.as_str()).collect();
+        let objects = self.root.join("objects");
+        for entry in std::fs::read_dir(&objects).into_iter().flatten().flatten() {
+            if entry.file_name().to_str().is_none_or(|name| !used.contains(name)) {
+                // Only space is at stake.
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+        Ok(Snapshot { files, objects })
+    }
+
+    fn object(&self, sha256: &str) -> PathBuf {
+        self.root.join("objects").join(sha256)
+    }
+}
+
+/// Makes a snapshot of files that are at hand: a single compose file and what it named beside it.
+///
+/// # Errors
+/// `source-refused` for a path that leaves the folder; `io` and `disk-full` of the store.
+pub fn of_files<'a>(
+    paths: &Paths,
+    source: &Source,
+    files: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+) -> Result<Snapshot> {
+    let mut store = Store::open(paths, source)?;
+    let files: Vec<(&str, &[u8])> = files.into_iter().collect();
+    super::path::names("", files.iter().map(|(path, _)| *path))?;
+    let mut kept = BTreeMap::new();
+    for (path, bytes) in files {
+        super::path::relative(path)?;
+        kept.insert(path.to_owned(), store.put(path, "", bytes, None)?);
+    }
+    store.finish(kept)
+}
