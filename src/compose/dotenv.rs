@@ -1,0 +1,239 @@
+//! Files of `KEY=value` lines: `.env`, `env_file` and `label_file`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::compose::error::{Diagnostic, Kind, Position};
+use crate::compose::template::{self, Fault, Lookup};
+use crate::compose::yaml::too_large;
+
+/// Bytes of an environment file at most.
+const LIMIT: usize = 1 << 20;
+
+/// Variables by name.
+pub type Variables = BTreeMap<String, String>;
+
+/// Reads a file as Compose reads `.env`: quotes, escapes, values over several lines, `export`, comments, variables.
+/// What is read is added to `variables`; a value may use `lookup`, then the variables that are there already.
+///
+/// # Errors
+/// What is wrong with the text, at its line and column, without any value.
+pub fn parse(file: &Path, bytes: &[u8], variables: &mut Variables, lookup: Lookup<'_>) -> Result<(), Diagnostic> {
+    let file = Arc::from(file);
+    let text = checked(&file, bytes)?;
+    let mut reader = Reader { file: &file, text, rest: text };
+    let mut left = 8 * LIMIT;
+    while reader.next_statement() {
+        let Some(key) = reader.key()? else { continue };
+        if let Key::Inherited(name) = key {
+            if let Some(value) = lookup(name) {
+                variables.insert(name.to_owned(), value);
+            }
+            continue;
+        }
+        let Key::Assigned(name) = key else { continue };
+        let value = reader.value(variables, lookup)?;
+        let Some(rest) = left.checked_sub(value.len()) else {
+            return Err(reader.fault(reader.rest, "too large once its variables are replaced"));
+        };
+        left = rest;
+        variables.insert(name.to_owned(), value);
+    }
+    Ok(())
+}
+
+/// Reads a file as the engine's client does for `--env-file`: every line is `KEY=value`, byte for byte.
+///
+/// # Errors
+/// What is wrong with the text, at its line.
+pub fn parse_raw(file: &Path, bytes: &[u8], variables: &mut Variables, lookup: Lookup<'_>) -> Result<(), Diagnostic> {
+    let file = Arc::from(file);
+    for (number, line) in (1..).zip(checked(&file, bytes)?.split('\n')) {
+        let line = line.strip_suffix('\r').unwrap_or(line).trim_start();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let place = Position::new(&file, number, 1);
+        let (key, value) = line.split_once('=').map_or((line, None), |(key, value)| (key, Some(value)));
+        if key.is_empty() {
+            return Err(Diagnostic::new(&place, "", "no variable name before '='"));
+        }
+        if key.contains(char::is_whitespace) {
+            return Err(Diagnostic::new(&place, "", "a variable name contains white space"));
+        }
+        if let Some(value) = value.map(str::to_owned).or_else(|| lookup(key)) {
+            variables.insert(key.to_owned(), value);
+        }
+    }
+    Ok(())
+}
+
+/// The text of a file that is small, UTF-8 and without NUL bytes.
+fn checked<'a>(file: &Arc<Path>, bytes: &'a [u8]) -> Result<&'a str, Diagnostic> {
+    if bytes.len() > LIMIT {
+        return Err(too_large(file, LIMIT));
+    }
+    let fault = |offset: usize, message: &str| {
+        let before = String::from_utf8_lossy(&bytes[..offset]);
+        Err(Diagnostic::new(&position(file, &before), "", message))
+    };
+    match std::str::from_utf8(bytes) {
+        Err(error) => fault(error.valid_up_to(), "the file is not UTF-8 text"),
+        Ok(text) => match text.find('\0') {
+            Some(offset) => fault(offset, "the file holds a NUL byte"),
+            None => Ok(text.strip_prefix('\u{feff}').unwrap_or(text)),
+        },
+    }
+}
+
+/// The place behind a text.
+fn position(file: &Arc<Path>, before: &str) -> Position {
+    let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
+    let line = before.bytes().filter(|b| *b == b'\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    Position::new(file, number(line), number(column))
+}
+
+enum Key<'a> {
+    /// `KEY=`: a value follows.
+    Assigned(&'a str),
+    /// `KEY` alone: its value is that of the environment.
+    Inherited(&'a str),
+}
+
+struct Reader<'a> {
+    file: &'a Arc<Path>,
+    text: &'a str,
+    rest: &'a str,
+}
+
+impl<'a> Reader<'a> {
+    fn fault(&self, at: &str, message: impl Into<String>) -> Diagnostic {
+        let before = &self.text[..self.text.len() - at.len()];
+        Diagnostic::new(&position(self.file, before), "", message)
+    }
+
+    /// Goes to the next statement, over white space and comments.
+    fn next_statement(&mut self) -> bool {
+        loop {
+            self.rest = self.rest.trim_start();
+            if !self.rest.starts_with('#') {
+                return !self.rest.is_empty();
+            }
+            self.rest = self.rest.find('\n').map_or("", |end| &self.rest[end..]);
+        }
+    }
+
+    fn key(&mut self) -> Result<Option<Key<'a>>, Diagnostic> {
+        if let Some(after) = self.rest.strip_prefix("export").filter(|after| after.starts_with(char::is_whitespace)) {
+            self.rest = after.trim_start_matches(is_blank);
+        }
+        let start = self.rest;
+        let allowed = |c: char| is_blank(c) || c.is_alphanumeric() || "_.-[]".contains(c);
+        let end = start.find(|c: char| !allowed(c)).unwrap_or(start.len());
+        let key = start[..end].trim_end();
+        let after = start[end..].chars().next();
+        if !matches!(after, None | Some('=' | ':' | '\n')) {
+            return Err(self.fault(&start[end..], "unexpected character in a variable name"));
+        }
+        if key.contains(' ') {
+            return Err(self.fault(start, "a variable name cannot contain a space"));
+        }
+        self.rest = start[end..].get(1..).unwrap_or_default().trim_start_matches(is_blank);
+        Ok(match after {
+            _ if key.is_empty() && after != Some('=') && after != Some(':') => None,
+            Some('=' | ':') => Some(Key::Assigned(key)),
+            _ => Some(Key::Inherited(key)),
+        })
+    }
+
+    fn value(&mut self, variables: &Variables, lookup: Lookup<'_>) -> Result<String, Diagnostic> {
+        let start = self.rest;
+        let quote = start.chars().next().filter(|c| matches!(c, '"' | '\''));
+        let Some(quote) = quote else {
+            let (line, rest) = start.split_once('\n').unwrap_or((start, ""));
+            self.rest = rest;
+            let value = line.split(" #").next().unwrap_or_default().trim_end();
+            return self.expand(start, value, variables, lookup);
+        };
+        let mut value = String::new();
+        let mut escape = false;
+        for (index, c) in start.char_indices().skip(1) {
+            if c == quote && !escape {
+                self.rest = &start[index + 1..];
+                return if quote == '"' { self.expand(start, &unescape(&value), variables, lookup) } else { Ok(value) };
+            }
+            if c == '\\' && !escape {
+                escape = true;
+                continue;
+            }
+            if escape && c != quote {
+                value.push('\\');
+            }
+            escape = false;
+            value.push(c);
+        }
+        Err(self.fault(start, "a quoted value is not closed"))
+    }
+
+    fn expand(&self, at: &str, value: &str, variables: &Variables, lookup: Lookup<'_>) -> Result<String, Diagnostic> {
+        let find = |name: &str| lookup(name).or_else(|| variables.get(name).cloned());
+        template::substitute(value, &find).map_err(|fault| match fault {
+            Fault::Invalid => self.fault(at, "invalid interpolation").help("a dollar sign itself is $$"),
+            Fault::TooLarge => self.fault(at, "too large once its variables are replaced"),
+            Fault::Required { name, reason } => {
+                let message = format!("required variable {name} is missing a value: {reason}");
+                self.fault(at, message).kind(Kind::RequiredVariable { name: name.into() })
+            }
+        })
+    }
+}
+
+fn is_blank(c: char) -> bool {
+    matches!(c, '\t' | '\u{b}' | '\u{c}' | '\r' | ' ' | '\u{85}' | '\u{a0}')
+}
+
+/// The escapes of a value in double quotes; `\$` becomes `$$`, which the interpolation turns into `$`.
+fn unescape(value: &str) -> String {
+    let mut out = String::with_capacity(value.len());
+    let mut rest = value;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(&rest[..at]);
+        let after = &rest[at + 1..];
+        let simple = match after.chars().next() {
+            Some('a') => Some("\u{7}"),
+            Some('b') => Some("\u{8}"),
+            Some('f') => Some("\u{c}"),
+            Some('n') => Some("\n"),
+            Some('r') => Some("\r"),
+            Some('t') => Some("\t"),
+            Some('v') => Some("\u{b}"),
+            Some('"') => Some("\""),
+            Some('\\') => Some("\\"),
+            Some('$') => Some("$$"),
+            _ => None,
+        };
+        if let Some(text) = simple {
+            out.push_str(text);
+            rest = &after[1..];
+        } else if let Some(c) = octal(after) {
+            out.push(c);
+            rest = &after[4..];
+        } else {
+            out.push('\\');
+            rest = after;
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+/// `0` and three octal digits.
+fn octal(text: &str) -> Option<char> {
+    let digits = text.strip_prefix('0')?.get(..3)?;
+    u8::from_str_radix(digits, 8).ok().filter(|_| !digits.starts_with('+')).map(char::from)
+}
+
+#[cfg(test)]
+mod tests;

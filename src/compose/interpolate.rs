@@ -1,0 +1,80 @@
+//! Variables and types of a whole tree: texts are replaced first, then read as the type that their place wants.
+
+use crate::compose::error::{Diagnostic, Kind};
+use crate::compose::node::{Node, Value};
+use crate::compose::template::{self, Fault, Lookup};
+use crate::compose::{cast, path};
+
+/// Bytes that the texts of one file may have once their variables are replaced.
+const LIMIT: usize = 16 << 20;
+
+/// Replaces the variables of every text in a tree, then casts the texts whose place asks for another type.
+///
+/// # Errors
+/// The first text that cannot be interpolated or cast.
+pub(crate) fn interpolate(node: &mut Node, lookup: Lookup<'_>) -> Result<(), Diagnostic> {
+    let mut left = LIMIT;
+    walk(node, &mut Vec::new(), &mut |text, node, at| {
+        let replaced = template::substitute(text, lookup).and_then(|replaced| {
+            left = left.checked_sub(replaced.len()).ok_or(Fault::TooLarge)?;
+            Ok(replaced)
+        });
+        replaced.map_err(|fault| describe(&fault, node, at))
+    })
+}
+
+/// Casts only: for a tree whose variables are replaced already.
+pub(crate) fn cast_types(node: &mut Node) -> Result<(), Diagnostic> {
+    walk(node, &mut Vec::new(), &mut |text, _, _| Ok(text.to_owned()))
+}
+
+/// One text with its variables replaced.
+pub(crate) fn text(node: &Node, at: &[&str], lookup: Lookup<'_>) -> Result<String, Diagnostic> {
+    let text = node.as_str().unwrap_or_default();
+    template::substitute(text, lookup).map_err(|fault| describe(&fault, node, at))
+}
+
+type Replace<'r> = &'r mut dyn FnMut(&str, &Node, &[&str]) -> Result<String, Diagnostic>;
+
+fn walk<'a>(node: &'a mut Node, at: &mut Vec<&'a str>, replace: Replace<'_>) -> Result<(), Diagnostic> {
+    if let Value::Text(text) = &node.value {
+        let text = if text.contains('$') { replace(text, node, at)? } else { text.clone() };
+        node.value = cast::at(at, text).map_err(|message| node.fault(path::show(at), message))?;
+        return Ok(());
+    }
+    match &mut node.value {
+        Value::Map(map) => {
+            for (key, value) in map.iter_mut() {
+                at.push(&key.name);
+                walk(value, at, replace)?;
+                at.pop();
+            }
+        }
+        Value::Seq(items) => {
+            for item in items {
+                at.push("[]");
+                walk(item, at, replace)?;
+                at.pop();
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn describe(fault: &Fault, node: &Node, at: &[&str]) -> Diagnostic {
+    match fault {
+        Fault::Invalid => node
+            .fault(path::show(at), "invalid interpolation")
+            .help("write ${NAME}, ${NAME:-default} or ${NAME:?reason}; a dollar sign itself is $$"),
+        Fault::TooLarge => node.fault(path::show(at), "too large once its variables are replaced"),
+        Fault::Required { name, reason } => {
+            let message = if reason.is_empty() {
+                format!("required variable {name} is missing a value")
+            } else {
+                format!("required variable {name} is missing a value: {reason}")
+            };
+            node.fault(path::show(at), message).kind(Kind::RequiredVariable { name: name.as_str().into() })
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! From options to a project: which files, which variables, which name.
+
+mod extends;
+mod include;
+pub(crate) mod scope;
+pub(crate) mod setup;
+
+pub(crate) use setup::FILES as DEFAULT_FILES;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::compose::error::{Diagnostic, Error};
+use crate::compose::files::Files;
+use crate::compose::node::Node;
+use crate::compose::project::Project;
+use crate::compose::{interpolate, merge, normalize};
+
+use scope::{Reader, Scope, Source};
+use setup::Setup;
+
+/// Which services of a project are enabled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Select {
+    /// Those without a profile and those of an active profile.
+    #[default]
+    Active,
+    /// None yet: [`Project::select`] enables, whatever its profile, what it names. What nobody selects is not checked.
+    Later,
+}
+
+/// A piece of a project that is merged over its files, such as a role; its variables are replaced already.
+#[derive(Clone, Debug)]
+pub struct Fragment {
+    /// A mapping like that of a compose file.
+    pub node: Node,
+}
+
+/// What to load, and how.
+#[derive(Clone, Debug, Default)]
+pub struct LoadOptions {
+    /// The folder that relative options are relative to, absolute.
+    pub working_dir: PathBuf,
+    /// Compose files; without any, those of `COMPOSE_FILE`, else the default one and its override.
+    pub files: Vec<PathBuf>,
+    /// Files that are merged last, in place of the default override file.
+    pub overlay: Vec<PathBuf>,
+    /// Files of variables; without any, `.env` of the project folder.
+    pub env_files: Vec<PathBuf>,
+    /// Active profiles; without any, those of `COMPOSE_PROFILES`.
+    pub profiles: Vec<String>,
+    /// The project's name; else `COMPOSE_PROJECT_NAME`, `name:` or the folder's name.
+    pub project_name: Option<String>,
+    /// The folder that relative paths of the files are relative to; else that of the first file.
+    pub project_directory: Option<PathBuf>,
+    /// Variables that beat those of files, as those of a shell do.
+    pub environment: BTreeMap<String, String>,
+    /// Which services are enabled.
+    pub select: Select,
+    /// Pieces that are merged over all files, in order.
+    pub fragments: Vec<Fragment>,
+    /// Leaves `env_file` and variables without a value as they are written, which is what `config --hash` hashes.
+    pub unresolved: bool,
+    /// A folder that no compose, environment or label file may be outside of; none allows any.
+    pub root: Option<PathBuf>,
+}
+
+/// What can be said of a project before its variables are known.
+#[derive(Clone, Debug)]
+pub struct Peek {
+    /// `name:` as it is written.
+    pub name: Option<Node>,
+    /// `x-rolecall`, with variables replaced where they have a value; one that is required and has none is empty.
+    pub extension: Option<Node>,
+    /// The compose files, absolute.
+    pub compose_files: Vec<PathBuf>,
+}
+
+/// Loads a project.
+///
+/// # Errors
+/// Everything that is wrong with it, each fault at its file, line and column; [`Error::not_found`] names a file that
+/// is missing.
+pub fn load(files: &dyn Files, options: &LoadOptions) -> Result<Project, Error> {
+    let reader = Reader::new(files, options);
+    let mut setup = Setup::find(&reader, options)?;
+    let trees = setup.trees(&reader)?;
+    let name = setup.name(options, &trees)?;
+    let mut sources: Vec<Source> = trees.into_iter().map(|(path, node)| Source::Tree(path, node)).collect();
+    sources.extend(options.fragments.iter().map(|fragment| Source::Fragment(fragment.node.clone())));
+
+    let scope = Scope::new(&reader, &setup.folder, &setup.variables);
+    let mut model = scope.load(sources, &[])?;
+    normalize::normalize(&mut model, &name, &setup.variables);
+    let profiles = match options.select {
+        Select::Later => return Project::new(&reader, name, setup, model, vec!["*".to_owned()], options.unresolved),
+        Select::Active => setup.profiles(options),
+    };
+    Project::new(&reader, name, setup, model, Vec::new(), options.unresolved)?.with_profiles(&profiles)
+}
+
+/// Reads `x-rolecall` and `name:` of a project whose other variables may not be known yet.
+///
+/// # Errors
+/// Files that are missing or are not YAML.
+pub fn peek(files: &dyn Files, options: &LoadOptions) -> Result<Peek, Error> {
+    let reader = Reader::new(files, options);
+    let setup = Setup::find(&reader, options)?;
+    let mut merged: Option<Node> = None;
+    let mut name = None;
+    for (_, mut node) in setup.trees(&reader)? {
+        let resets = merge::Resets::take(&mut node);
+        name = node.get("name").cloned().or(name);
+        let Some(map) = node.as_map_mut() else {
+            continue;
+        };
+        map.retain(|key, _| key.name == crate::compose::EXTENSION);
+        let lookup = |name: &str| Some(setup.variables.get(name).cloned().unwrap_or_default());
+        // a text that cannot be interpolated stays: loading says what is wrong with it
+        let _ = interpolate::interpolate(&mut node, &lookup);
+        merged = Some(match merged {
+            Some(mut earlier) => {
+                resets.apply(&mut earlier);
+                merge::project(earlier, node)?
+            }
+            None => node,
+        });
+    }
+    let extension =
+        merged.as_mut().and_then(Node::as_map_mut).and_then(|map| map.shift_remove(crate::compose::EXTENSION));
+    Ok(Peek { name, extension, compose_files: setup.files })
+}
+
+/// Whether a path is that of another host, which nothing here fetches.
+pub(crate) fn is_remote(path: &str) -> bool {
+    let scheme = path.split_once("://").is_some_and(|(scheme, _)| !scheme.contains(['/', '.']));
+    scheme || ["git@", "github.com/", "oci:"].iter().any(|prefix| path.starts_with(prefix))
+}
+
+/// A project's name as Compose makes it of any text: lower case letters, digits, `-` and `_`, a letter or digit first.
+#[must_use]
+pub fn normalize_project_name(text: &str) -> String {
+    let lower = text.to_lowercase();
+    let kept: String =
+        lower.chars().filter(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_')).collect();
+    kept.trim_start_matches(['-', '_']).to_owned()
+}
+
+/// A fault of an option that is not a project's name.
+fn invalid_name(name: &str, origin: &str) -> Diagnostic {
+    let wanted = normalize_project_name(name);
+    let fault = Diagnostic::general(format!(
+        "invalid project name '{name}' of {origin}: use lower case letters, digits, '-' and '_', a letter or digit first"
+    ));
+    if wanted.is_empty() { fault } else { fault.help(format!("such as '{wanted}'")) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,226 @@
+//! One model: files merged into one tree, with one project folder and one set of variables.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::compose::dotenv::Variables;
+use crate::compose::error::{Diagnostic, Error, Kind, Position};
+use crate::compose::files::Files;
+use crate::compose::interpolate;
+use crate::compose::load::{LoadOptions, extends, include};
+use crate::compose::merge::{self, Resets};
+use crate::compose::node::{Map, Node, Value};
+use crate::compose::resolve::Base;
+use crate::compose::{resolve, rules, schema, short, yaml};
+
+/// How often files may be read for one project.
+const READS: usize = 10_000;
+
+/// Bytes that may be read for one project.
+const BYTES: usize = 64 << 20;
+
+/// Nodes that services may take over from others.
+const NODES: usize = 1_000_000;
+
+/// What all models of a load share.
+pub(crate) struct Reader<'a> {
+    pub(crate) files: &'a dyn Files,
+    /// No file may be outside of this folder, if there is one.
+    pub(crate) root: Option<&'a Path>,
+    /// What `~` stands for.
+    pub(crate) home: Option<&'a str>,
+    /// The folder that files are named relative to in messages.
+    near: &'a Path,
+    reads: Cell<usize>,
+    bytes: Cell<usize>,
+    nodes: Cell<usize>,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(files: &'a dyn Files, options: &'a LoadOptions) -> Self {
+        Self {
+            files,
+            root: options.root.as_deref(),
+            home: options.environment.get("HOME").map(String::as_str),
+            near: &options.working_dir,
+            reads: Cell::new(READS),
+            bytes: Cell::new(BYTES),
+            nodes: Cell::new(NODES),
+        }
+    }
+
+    /// A file's name in messages.
+    pub(crate) fn shown<'p>(&self, path: &'p Path) -> &'p Path {
+        path.strip_prefix(self.near).unwrap_or(path)
+    }
+
+    /// The content of a file that must be there.
+    pub(crate) fn bytes(&self, path: &Path, named: Option<(&Node, &str)>) -> Result<Vec<u8>, Diagnostic> {
+        let place = |diagnostic: Diagnostic| match named {
+            Some((node, at)) => diagnostic.at(&node.position, at),
+            None => diagnostic,
+        };
+        if self.root.is_some_and(|root| !path.starts_with(root)) {
+            let message = format!("{} is outside of the project folder", self.shown(path).display());
+            return Err(place(Diagnostic::general(message)));
+        }
+        if !spend(&self.reads, 1) {
+            return Err(place(Diagnostic::general("the project has too many files")));
+        }
+        match self.files.read(path) {
+            Ok(Some(bytes)) if spend(&self.bytes, bytes.len().min(2 << 20)) => Ok(bytes),
+            Ok(Some(_)) => Err(place(Diagnostic::general("the files of the project are too large"))),
+            Ok(None) => {
+                let kind = Kind::NotFound { path: path.into() };
+                Err(place(Diagnostic::general(format!("file {} not found", self.shown(path).display())).kind(kind)))
+            }
+            Err(error) => {
+                let kind = Kind::Unreadable { path: path.into() };
+                let message = format!("cannot read {}: {error}", self.shown(path).display());
+                Err(place(Diagnostic::general(message).kind(kind)))
+            }
+        }
+    }
+
+    /// Whether so many more nodes may be taken over.
+    pub(crate) fn allows(&self, nodes: usize) -> bool {
+        spend(&self.nodes, nodes)
+    }
+
+    /// The tree of a compose file, which must be a mapping.
+    pub(crate) fn tree(&self, path: &Path, named: Option<(&Node, &str)>) -> Result<Node, Diagnostic> {
+        let bytes = self.bytes(path, named)?;
+        let node = yaml::parse(&Arc::from(self.shown(path)), &bytes, yaml::Budget::default())?;
+        match node.value {
+            Value::Map(_) => Ok(node),
+            Value::Null => Err(Diagnostic::new(&Position::file(self.shown(path)), "", "the compose file is empty")),
+            _ => Err(node.fault("", format!("a compose file must be a mapping, found {}", node.kind()))),
+        }
+    }
+}
+
+/// Takes an amount from what is left of a budget.
+fn spend(budget: &Cell<usize>, amount: usize) -> bool {
+    let rest = budget.get().checked_sub(amount);
+    budget.set(rest.unwrap_or(0));
+    rest.is_some()
+}
+
+/// A file of a model.
+pub(crate) enum Source {
+    /// A file that is read already.
+    Tree(PathBuf, Node),
+    /// A file, and the node that names it.
+    Named(PathBuf, Node),
+    /// A tree whose variables are replaced already.
+    Fragment(Node),
+}
+
+/// A model while it is loaded.
+pub(crate) struct Scope<'a> {
+    pub(crate) reader: &'a Reader<'a>,
+    /// The project folder, absolute.
+    pub(crate) folder: &'a Path,
+    pub(crate) variables: &'a Variables,
+    bases: RefCell<BTreeMap<PathBuf, Rc<extends::Services>>>,
+}
+
+impl<'a> Scope<'a> {
+    pub(crate) fn new(reader: &'a Reader<'a>, folder: &'a Path, variables: &'a Variables) -> Self {
+        Self { reader, folder, variables, bases: RefCell::default() }
+    }
+
+    pub(crate) fn lookup(&self) -> impl Fn(&str) -> Option<String> {
+        |name: &str| self.variables.get(name).cloned()
+    }
+
+    /// Merges the files of a model, each checked, and gives the result its defaults and absolute paths.
+    pub(crate) fn load(&self, sources: Vec<Source>, included: &[PathBuf]) -> Result<Node, Error> {
+        let mut model: Option<Node> = None;
+        for source in sources {
+            model = Some(self.add(model, source, included)?);
+        }
+        let mut model = model.ok_or_else(|| Diagnostic::general("no compose file is given"))?;
+        rules::set_defaults(&mut model);
+        rules::check(&model)?;
+        self.base(self.folder).resolve(&mut model)?;
+        resolve::environment(&mut model, self.variables);
+        Ok(model)
+    }
+
+    pub(crate) fn base<'b>(&'b self, folder: &'b Path) -> Base<'b> {
+        Base { folder, home: self.reader.home, files: self.reader.files }
+    }
+
+    /// Merges one more file into the model.
+    fn add(&self, model: Option<Node>, source: Source, included: &[PathBuf]) -> Result<Node, Error> {
+        let (path, mut node, fragment) = match source {
+            Source::Tree(path, node) => (path, node, false),
+            Source::Named(path, named) => {
+                let node = self.reader.tree(&path, Some((&named, "include")))?;
+                (path, node, false)
+            }
+            Source::Fragment(node) => (node.position.file.to_path_buf(), node, true),
+        };
+        let resets = Resets::take(&mut node);
+        if fragment {
+            interpolate::cast_types(&mut node)?;
+        } else {
+            interpolate::interpolate(&mut node, &self.lookup())?;
+        }
+        extends::apply(self, &path, &mut node, &resets)?;
+        let mut chain = included.to_vec();
+        chain.push(path);
+        include::apply(self, &mut node, &chain)?;
+        let mut merged = match model {
+            Some(mut model) => {
+                resets.apply(&mut model);
+                merge::project(model, node)?
+            }
+            None => node,
+        };
+        merge::enforce_unique(&mut merged)?;
+        if let Some(error) = Error::from_all(schema::check(&merged, &schema::PROJECT, "")) {
+            return Err(error);
+        }
+        if let Some(map) = merged.as_map_mut() {
+            map.shift_remove("version");
+        }
+        tidy(&mut merged)?;
+        Ok(merged)
+    }
+
+    /// The services of a file that others extend: long forms, absolute paths, not yet checked.
+    pub(crate) fn extended(&self, path: &Path, named: &Node, at: &str) -> Result<Rc<extends::Services>, Diagnostic> {
+        if let Some(known) = self.bases.borrow().get(path) {
+            return Ok(Rc::clone(known));
+        }
+        let mut node = self.reader.tree(path, Some((named, at)))?;
+        let resets = Resets::take(&mut node);
+        interpolate::interpolate(&mut node, &self.lookup())?;
+        merge::enforce_unique(&mut node)?;
+        tidy(&mut node)?;
+        self.base(path.parent().unwrap_or(path)).resolve(&mut node)?;
+        let services = match node.as_map_mut().and_then(|map| map.shift_remove("services")) {
+            Some(Node { value: Value::Map(map), .. }) => map,
+            _ => Map::new(),
+        };
+        let services = Rc::new(extends::Services { file: path.to_owned(), map: services, resets });
+        self.bases.borrow_mut().insert(path.to_owned(), Rc::clone(&services));
+        Ok(services)
+    }
+}
+
+/// Long forms, without what is empty and means nothing, and without what the long forms show to be given twice.
+fn tidy(node: &mut Node) -> Result<(), Diagnostic> {
+    short::canonical(node)?;
+    for service in node.get_mut("services").and_then(Node::as_map_mut).into_iter().flat_map(Map::values_mut) {
+        if let Some(servers) = service.get_mut("dns").and_then(Node::as_seq_mut) {
+            servers.retain(|server| !server.is_null() && server.as_str() != Some(""));
+        }
+    }
+    merge::enforce_unique(node)
+}

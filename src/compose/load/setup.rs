@@ -1,0 +1,157 @@
+//! Which files a project is made of, and the variables and the folder that it starts with.
+
+use std::path::{Path, PathBuf};
+
+use crate::compose::dotenv::{self, Variables};
+use crate::compose::error::{Diagnostic, Error};
+use crate::compose::interpolate;
+use crate::compose::load::scope::Reader;
+use crate::compose::load::{LoadOptions, invalid_name, is_remote, normalize_project_name};
+use crate::compose::node::Node;
+use crate::compose::path;
+
+/// Default names of a compose file, the preferred first.
+pub(crate) const FILES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
+
+/// Default names of the file that is merged over it, the preferred first.
+pub(crate) const OVERRIDES: [&str; 4] =
+    ["compose.override.yml", "compose.override.yaml", "docker-compose.override.yml", "docker-compose.override.yaml"];
+
+/// The start of a load.
+pub(crate) struct Setup {
+    /// Compose files, absolute.
+    pub(crate) files: Vec<PathBuf>,
+    /// The project folder, absolute.
+    pub(crate) folder: PathBuf,
+    /// Variables of the shell and of the files of variables.
+    pub(crate) variables: Variables,
+}
+
+impl Setup {
+    pub(crate) fn find(reader: &Reader<'_>, options: &LoadOptions) -> Result<Self, Error> {
+        let absolute = |file: &PathBuf| path::clean(&options.working_dir.join(file));
+        let mut files: Vec<PathBuf> = options.files.iter().map(absolute).collect();
+        if let Some(file) = options.files.iter().find(|file| is_remote(&file.to_string_lossy())) {
+            let message = format!("{} is not a file of this machine", file.display());
+            return Err(Diagnostic::general(message).into());
+        }
+        let fixed = options.project_directory.as_ref().map(absolute);
+        let folder = |files: &[PathBuf]| {
+            let first = files.first().and_then(|file| file.parent());
+            fixed.clone().unwrap_or_else(|| first.unwrap_or(&options.working_dir).to_owned())
+        };
+        let mut variables = options.environment.clone();
+        variables.entry("PWD".to_owned()).or_insert_with(|| options.working_dir.to_string_lossy().into_owned());
+        read_variables(reader, options, &folder(&files), &mut variables)?;
+        if files.is_empty() {
+            files = named_by_variable(options, &variables);
+        }
+        if files.is_empty() {
+            files = default_files(reader, &folder(&files), options.overlay.is_empty());
+        }
+        files.extend(options.overlay.iter().map(absolute));
+        if files.is_empty() {
+            let message = format!("no compose file in {} or above", folder(&files).display());
+            return Err(Diagnostic::general(message).help(format!("looked for {}", FILES.join(", "))).into());
+        }
+        let folder = folder(&files);
+        read_variables(reader, options, &folder, &mut variables)?;
+        Ok(Self { files, folder, variables })
+    }
+
+    /// The trees of the compose files.
+    pub(crate) fn trees(&self, reader: &Reader<'_>) -> Result<Vec<(PathBuf, Node)>, Diagnostic> {
+        self.files.iter().map(|file| Ok((file.clone(), reader.tree(file, None)?))).collect()
+    }
+
+    /// The project's name; it becomes a variable, too.
+    pub(crate) fn name(&mut self, options: &LoadOptions, trees: &[(PathBuf, Node)]) -> Result<String, Error> {
+        let name = self.find_name(options, trees)?;
+        if name.is_empty() {
+            return Err(Diagnostic::general("the project has no name")
+                .help("set 'name:' or COMPOSE_PROJECT_NAME")
+                .into());
+        }
+        self.variables.insert("COMPOSE_PROJECT_NAME".to_owned(), name.clone());
+        Ok(name)
+    }
+
+    fn find_name(&self, options: &LoadOptions, trees: &[(PathBuf, Node)]) -> Result<String, Diagnostic> {
+        let variable = self.variables.get("COMPOSE_PROJECT_NAME").filter(|name| !name.is_empty());
+        let given = options.project_name.as_ref().filter(|name| !name.is_empty());
+        if let Some((name, origin)) =
+            given.map(|name| (name, "the options")).or(variable.map(|name| (name, "COMPOSE_PROJECT_NAME")))
+        {
+            let fits = *name == normalize_project_name(name);
+            return if fits { Ok(name.clone()) } else { Err(invalid_name(name, origin)) };
+        }
+        let named = trees.iter().rev().find_map(|(_, tree)| tree.get("name").filter(|name| name.as_str() != Some("")));
+        if let Some(node) = named.filter(|node| node.as_str().is_some()) {
+            let lookup = |name: &str| self.variables.get(name).cloned();
+            return Ok(normalize_project_name(&interpolate::text(node, &["name"], &lookup)?));
+        }
+        let folder = self.folder.file_name().unwrap_or_default().to_string_lossy();
+        Ok(normalize_project_name(&folder))
+    }
+
+    /// The active profiles.
+    pub(crate) fn profiles(&self, options: &LoadOptions) -> Vec<String> {
+        if !options.profiles.is_empty() {
+            return options.profiles.clone();
+        }
+        let named = self.variables.get("COMPOSE_PROFILES").map_or("", String::as_str);
+        named.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    }
+}
+
+/// Adds the variables of the files that are asked for, or of `.env`; what is known stays.
+fn read_variables(
+    reader: &Reader<'_>,
+    options: &LoadOptions,
+    folder: &Path,
+    variables: &mut Variables,
+) -> Result<(), Diagnostic> {
+    let named = variables.get("COMPOSE_ENV_FILES").filter(|_| options.env_files.is_empty());
+    let named = named.into_iter().flat_map(|list| list.split(',')).filter(|name| !name.is_empty()).map(PathBuf::from);
+    let files: Vec<PathBuf> = options.env_files.iter().cloned().chain(named).collect();
+    let mut files: Vec<PathBuf> = files.iter().map(|file| path::clean(&options.working_dir.join(file))).collect();
+    let disabled = options
+        .environment
+        .get("COMPOSE_DISABLE_ENV_FILE")
+        .is_some_and(|value| matches!(value.as_str(), "1" | "t" | "T" | "TRUE" | "true" | "True"));
+    let own = folder.join(".env");
+    if files.is_empty() && !disabled && reader.files.is_file(&own) {
+        files.push(own);
+    }
+    let mut read = Variables::new();
+    for file in files {
+        let bytes = reader.bytes(&file, None)?;
+        let known = read.clone();
+        let lookup = |name: &str| variables.get(name).or_else(|| known.get(name)).cloned();
+        dotenv::parse(reader.shown(&file), &bytes, &mut read, &lookup)?;
+    }
+    for (name, value) in read {
+        variables.entry(name).or_insert(value);
+    }
+    Ok(())
+}
+
+/// The files of `COMPOSE_FILE`.
+fn named_by_variable(options: &LoadOptions, variables: &Variables) -> Vec<PathBuf> {
+    let separator = variables.get("COMPOSE_PATH_SEPARATOR").filter(|text| !text.is_empty());
+    let list = variables.get("COMPOSE_FILE").filter(|list| !list.is_empty());
+    let names = list.into_iter().flat_map(|list| list.split(separator.map_or(":", String::as_str)));
+    names.map(|name| path::clean(&options.working_dir.join(name))).collect()
+}
+
+/// The default file of a folder or of the nearest one above it, and its override.
+fn default_files(reader: &Reader<'_>, folder: &Path, with_override: bool) -> Vec<PathBuf> {
+    for folder in folder.ancestors() {
+        let find = |names: &[&str]| names.iter().map(|name| folder.join(name)).find(|file| reader.files.is_file(file));
+        if let Some(file) = find(&FILES) {
+            let more = if with_override { find(&OVERRIDES) } else { None };
+            return std::iter::once(file).chain(more).collect();
+        }
+    }
+    Vec::new()
+}

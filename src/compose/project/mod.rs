@@ -1,0 +1,235 @@
+//! The loaded project, and the part of it that a selection of services needs.
+
+mod consistency;
+mod environment;
+mod select;
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::compose::dotenv::Variables;
+use crate::compose::emit::{Emit, Form, Tree, ordered};
+use crate::compose::error::{Diagnostic, Error, Position};
+use crate::compose::load::scope::Reader;
+use crate::compose::load::setup::Setup;
+use crate::compose::model::decode::{At, Decode, Fields};
+use crate::compose::model::{
+    ConfigObjConfig, Extensions, ModelConfig, NetworkConfig, SecretConfig, ServiceConfig, VolumeConfig,
+};
+use crate::compose::node::Node;
+use crate::compose::resolve::FROM_VARIABLE;
+
+/// A project, normalised: what Compose would start, with names, defaults and absolute paths.
+#[derive(Clone, Debug)]
+pub struct Project {
+    /// Its name.
+    pub name: String,
+    /// The project folder, absolute.
+    pub working_dir: PathBuf,
+    /// The compose files, absolute, in the order in which they were merged.
+    pub compose_files: Vec<PathBuf>,
+    /// The variables that its files saw.
+    pub environment: Variables,
+    /// Active profiles.
+    pub profiles: Vec<String>,
+    /// Enabled services.
+    pub services: BTreeMap<String, ServiceConfig>,
+    /// Services that no active profile or no selection enables.
+    pub disabled_services: BTreeMap<String, ServiceConfig>,
+    /// Networks that enabled services use.
+    pub networks: BTreeMap<String, NetworkConfig>,
+    /// Volumes that enabled services use.
+    pub volumes: BTreeMap<String, VolumeConfig>,
+    /// Configs that enabled services use.
+    pub configs: BTreeMap<String, ConfigObjConfig>,
+    /// Secrets that enabled services use.
+    pub secrets: BTreeMap<String, SecretConfig>,
+    /// Models that enabled services use.
+    pub models: BTreeMap<String, ModelConfig>,
+    /// Top-level `x-` attributes.
+    pub extensions: Extensions,
+    /// Whether `env_file` and variables without a value are left as they are written.
+    pub unresolved: bool,
+    whole: Arc<Whole>,
+}
+
+/// All that was loaded, enabled or not.
+#[derive(Debug)]
+struct Whole {
+    root: Node,
+    services: BTreeMap<String, ServiceConfig>,
+    networks: BTreeMap<String, NetworkConfig>,
+    volumes: BTreeMap<String, VolumeConfig>,
+    configs: BTreeMap<String, ConfigObjConfig>,
+    secrets: BTreeMap<String, SecretConfig>,
+    models: BTreeMap<String, ModelConfig>,
+    /// Services whose environment or label files cannot be read: a fault only if they are enabled.
+    unresolved: BTreeMap<String, Diagnostic>,
+}
+
+impl Project {
+    /// A project of which nothing is enabled yet.
+    pub(crate) fn new(
+        reader: &Reader<'_>,
+        name: String,
+        setup: Setup,
+        root: Node,
+        profiles: Vec<String>,
+        unresolved: bool,
+    ) -> Result<Self, Error> {
+        let mut faults = Vec::new();
+        let mut whole = Whole {
+            services: section(&root, "services", &mut faults),
+            networks: section(&root, "networks", &mut faults),
+            volumes: section(&root, "volumes", &mut faults),
+            configs: section(&root, "configs", &mut faults),
+            secrets: section(&root, "secrets", &mut faults),
+            models: section(&root, "models", &mut faults),
+            unresolved: BTreeMap::new(),
+            root,
+        };
+        if let Some(error) = Error::from_all(faults) {
+            return Err(error);
+        }
+        for object in whole.secrets.values_mut().chain(whole.configs.values_mut()) {
+            if let Some(serde_json::Value::String(content)) = object.extensions.remove(FROM_VARIABLE) {
+                object.content = content;
+            }
+        }
+        for (name, service) in &mut whole.services {
+            service.name.clone_from(name);
+            if let (Some(scale), Some(deploy)) = (service.scale, &mut service.deploy) {
+                deploy.replicas.get_or_insert(scale);
+            }
+            let mut read = || {
+                if !unresolved {
+                    environment::resolve(reader, service, &setup.variables, &whole.root)?;
+                }
+                environment::labels(reader, service, &whole.root)
+            };
+            if let Err(fault) = read() {
+                whole.unresolved.insert(name.clone(), fault);
+            }
+        }
+        let top = At::top("");
+        Ok(Self {
+            name,
+            working_dir: setup.folder,
+            compose_files: setup.files,
+            environment: setup.variables,
+            extensions: Fields::new(&whole.root, &top).map(|fields| fields.extensions()).unwrap_or_default(),
+            profiles,
+            unresolved,
+            services: BTreeMap::new(),
+            disabled_services: BTreeMap::new(),
+            networks: BTreeMap::new(),
+            volumes: BTreeMap::new(),
+            configs: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            models: BTreeMap::new(),
+            whole: Arc::new(whole),
+        })
+    }
+
+    /// The merged tree of a top-level `x-` attribute, with variables replaced and positions.
+    #[must_use]
+    pub fn extension(&self, name: &str) -> Option<&Node> {
+        self.whole.root.get(name)
+    }
+
+    /// The node of an attribute, by its path of keys and list indexes.
+    #[must_use]
+    pub fn node<'a>(&self, path: impl IntoIterator<Item = &'a str>) -> Option<&Node> {
+        self.whole.root.at(path)
+    }
+
+    /// Where an attribute stands, or the nearest one around it that stands anywhere.
+    #[must_use]
+    pub fn position(&self, path: &[&str]) -> &Position {
+        position(&self.whole.root, path)
+    }
+
+    /// Every service, enabled or not, by name.
+    #[must_use]
+    pub fn all_services(&self) -> &BTreeMap<String, ServiceConfig> {
+        &self.whole.services
+    }
+
+    /// Every profile that a service names.
+    #[must_use]
+    pub fn known_profiles(&self) -> BTreeSet<&str> {
+        self.whole.services.values().flat_map(|service| &service.profiles).map(String::as_str).collect()
+    }
+
+    /// The project as a tree in one of the forms that Compose prints.
+    #[must_use]
+    pub fn tree(&self, form: Form) -> Tree {
+        let services = self.services.iter().map(|(name, service)| (name.clone(), printed(service).tree(form)));
+        let services = ordered(services.collect(), form);
+        let mut pairs = vec![("name".to_owned(), Tree::Text(self.name.clone())), ("services".to_owned(), services)];
+        let mut add = |name: &str, tree: Tree| match &tree {
+            Tree::Map(entries) if entries.is_empty() => {}
+            _ => pairs.push((name.to_owned(), tree)),
+        };
+        let objects = |objects: &BTreeMap<String, SecretConfig>, tree: fn(&SecretConfig, Form) -> Tree| {
+            ordered(objects.iter().map(|(name, object)| (name.clone(), tree(object, form))).collect(), form)
+        };
+        add("networks", self.networks.tree(form));
+        add("volumes", self.volumes.tree(form));
+        add("secrets", objects(&self.secrets, SecretConfig::secret_tree));
+        add("configs", objects(&self.configs, ConfigObjConfig::config_tree));
+        if form == Form::Yaml {
+            add("models", self.models.tree(form));
+        }
+        if let Tree::Map(extensions) = self.extensions.tree(form) {
+            pairs.extend(extensions);
+        }
+        if form == Form::Json {
+            pairs.sort_by(|a, b| a.0.cmp(&b.0));
+        }
+        Tree::Map(pairs)
+    }
+}
+
+impl serde::Serialize for Project {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.tree(Form::Json).serialize(serializer)
+    }
+}
+
+/// A service as it is printed: without the files that its labels were read from.
+pub(crate) fn printed(service: &ServiceConfig) -> Cow<'_, ServiceConfig> {
+    if service.label_file.is_empty() {
+        return Cow::Borrowed(service);
+    }
+    Cow::Owned(ServiceConfig { label_file: Vec::new(), ..service.clone() })
+}
+
+/// The entries of a section, each typed; those that cannot be are faults.
+fn section<T: Decode + Default>(root: &Node, name: &str, faults: &mut Vec<Diagnostic>) -> BTreeMap<String, T> {
+    let mut all = BTreeMap::new();
+    let top = At::top(name);
+    for (key, node) in root.get(name).and_then(Node::as_map).into_iter().flatten() {
+        match T::decode(node, &top.key(&key.name)) {
+            Ok(value) => {
+                all.insert(key.name.clone(), value);
+            }
+            Err(fault) => faults.push(fault),
+        }
+    }
+    all
+}
+
+/// Where an attribute stands, or the nearest one around it.
+fn position<'a>(root: &'a Node, path: &[&str]) -> &'a Position {
+    let mut node = root;
+    for part in path {
+        match node.at([*part]) {
+            Some(next) => node = next,
+            None => break,
+        }
+    }
+    &node.position
+}

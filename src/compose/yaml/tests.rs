@@ -1,0 +1,102 @@
+use super::*;
+
+fn read(text: &str) -> Result<Node, Diagnostic> {
+    parse(&Arc::from(Path::new("f.yaml")), text.as_bytes(), Budget::default())
+}
+
+fn wrong(text: &str) -> String {
+    read(text).unwrap_err().to_string()
+}
+
+#[test]
+fn scalars_resolve_as_in_compose() {
+    let node = read(
+        "a: yes\nb: 0777\nc: 0o17\nd: 0x1F\ne: 1_000\nf: 1.5\ng: ~\nh:\ni: 'null'\nj: 1e3\nk: !!str 5\nl: 08\n\
+         m: -12\nn: 18446744073709551615\no: true\np: +.inf\nr: 1.2.3\ns: .5\nt: 0b11\nu: 1:30\n",
+    )
+    .unwrap();
+    let text = |key: &str| node.get(key).unwrap().scalar_text();
+    for (key, want) in [
+        ("a", "yes"),
+        ("b", "511"),
+        ("c", "15"),
+        ("d", "31"),
+        ("e", "1000"),
+        ("f", "1.5"),
+        ("i", "null"),
+        ("j", "1000"),
+        ("k", "5"),
+        ("l", "8"),
+        ("m", "-12"),
+        ("n", "18446744073709551615"),
+        ("o", "true"),
+        ("p", "+Inf"),
+        ("r", "1.2.3"),
+        ("s", "0.5"),
+        ("t", "3"),
+        ("u", "1:30"),
+    ] {
+        assert_eq!(text(key).as_deref(), Some(want), "{key}");
+    }
+    assert!(node.get("g").unwrap().is_null() && node.get("h").unwrap().is_null());
+    assert_eq!(node.get("k").unwrap().as_str(), Some("5"));
+}
+
+#[test]
+fn every_node_knows_its_place() {
+    let node = read("services:\n  web:\n    image: nginx\n").unwrap();
+    let (key, web) = node.get("services").unwrap().as_map().unwrap().get_key_value("web").unwrap();
+    assert_eq!((key.position.line, key.position.column), (2, 3));
+    let image = web.get("image").unwrap();
+    assert_eq!(image.position.to_string(), "f.yaml:3:12");
+}
+
+#[test]
+fn merge_keys_give_way_to_explicit_ones_and_the_first_of_several_wins() {
+    let node = read("x: &x {a: 1, b: 1}\ny: &y {b: 2, c: 2}\nz: {<<: [*x, *y], c: 3}\n").unwrap();
+    let z = node.get("z").unwrap();
+    assert_eq!(["a", "b", "c"].map(|k| z.get(k).unwrap().as_int().unwrap()), [1, 1, 3]);
+    assert!(wrong("a: {<<: 1}").contains("'<<' takes a mapping"));
+}
+
+#[test]
+fn what_is_wrong_is_said_with_its_place() {
+    assert_eq!(wrong("a: 1\nb: 2\na: 3\n"), "f.yaml:3:1: key 'a' is already given at line 1");
+    assert!(wrong("a: 1\n---\nb: 2\n").starts_with("f.yaml:2:1: a second document starts here"));
+    assert!(wrong("a:\n\t- b\n").starts_with("f.yaml:2:"));
+    assert!(wrong("a: *b\n").starts_with("f.yaml:1:4: "));
+    assert_eq!(wrong("80: x\n"), "f.yaml:1:1: a key must be a string, found an integer (put it in quotes)");
+    assert_eq!(wrong("a: x\nb: \0\n"), "f.yaml:2:4: the file holds a NUL byte");
+    let error = parse(&Arc::from(Path::new("f")), b"a: \xff", Budget::default()).unwrap_err();
+    assert_eq!(error.to_string(), "f:1:4: the file is not UTF-8 text");
+    assert!(wrong("a: 2024-01-01\n").starts_with("f.yaml:1:4: a date must be in quotes"));
+    assert!(read("a: '2024-01-01'\nb: 2024-13-01\nc: 2024-01-01T1:2:3\n").is_ok());
+    assert!(wrong("a: &a [*a]\n").contains("refers to the collection that it stands in"));
+}
+
+#[test]
+fn a_byte_order_mark_is_ignored_and_an_empty_file_is_null() {
+    assert_eq!(read("\u{feff}a: 1\n").unwrap().get("a").unwrap().as_int(), Some(1));
+    assert!(read("").unwrap().is_null());
+    assert!(read("# only a comment\n").unwrap().is_null());
+}
+
+#[test]
+fn budgets_hold_against_laughs_depth_and_size() {
+    let mut laughs = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..12 {
+        let items = vec![format!("*a{}", level - 1); 9].join(", ");
+        laughs.extend(["a", &level.to_string(), ": &a", &level.to_string(), " [", &items, "]\n"]);
+    }
+    assert!(wrong(&laughs).contains("too large, aliases replaced"));
+    assert!(wrong(&"[".repeat(5000)).contains("not valid YAML"));
+    assert_eq!(wrong(&" ".repeat(2 << 20)), "f.yaml: the file is larger than 1024 KiB");
+}
+
+#[test]
+fn reset_and_override_are_kept() {
+    let node = read("a: !reset null\nb: !override [1]\nc: !reset\n").unwrap();
+    assert_eq!(node.get("a").unwrap().tag, Some(Tag::Reset));
+    assert_eq!(node.get("b").unwrap().tag, Some(Tag::Override));
+    assert_eq!(node.get("c").unwrap().tag, Some(Tag::Reset));
+}
