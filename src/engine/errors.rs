@@ -1,0 +1,214 @@
+//! Errors of the engine and of registries, told and classified.
+//!
+//! Status codes and error kinds decide where there are any. A registry's refusal reaches us only as a sentence that the
+//! engine passes on, so there, and only there, words decide.
+
+use std::io;
+
+use bollard::errors::Error as Bollard;
+
+use crate::{
+    error::{Cause, Class, Error},
+    image_ref::ImageRef,
+};
+
+/// What something was attempted on.
+pub(super) enum Subject<'a> {
+    Engine,
+    Container(&'a str),
+    Image(&'a str),
+    Pull(&'a str),
+    Network(&'a str),
+    Volume(&'a str),
+}
+
+impl<'a> Subject<'a> {
+    /// A container by name, or by id, which is shortened as `docker ps` does.
+    pub(super) fn container(name: &'a str) -> Self {
+        let id = name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit());
+        Self::Container(if id { &name[..12] } else { name })
+    }
+
+    fn told(&self, host: &str) -> String {
+        match self {
+            Self::Engine => format!("the engine at {host}"),
+            Self::Container(name) => format!("container {name}"),
+            Self::Image(name) | Self::Pull(name) => format!("image {name}"),
+            Self::Network(name) => format!("network {name}"),
+            Self::Volume(name) => format!("volume {name}"),
+        }
+    }
+}
+
+/// Whether the engine is gone, so that the next call has to negotiate again.
+pub(super) fn lost(err: &Bollard) -> bool {
+    match err {
+        Bollard::DockerResponseServerError { status_code, message } => *status_code == 400 && speaks_other(message),
+        Bollard::DockerStreamError { .. } | Bollard::RequestTimeoutError => false,
+        _ => true,
+    }
+}
+
+/// The engine was exchanged for one that does not speak the negotiated version.
+fn speaks_other(message: &str) -> bool {
+    message.contains("client version")
+}
+
+/// The error for `what` that was attempted on `subject` of the engine at `host`.
+pub(super) fn told(what: &str, subject: &Subject, host: &str, err: Bollard) -> Error {
+    let attempted = format!("could not {what} {}", subject.told(host));
+    match err {
+        Bollard::DockerResponseServerError { status_code, message } => match subject {
+            Subject::Pull(image) if status_code != 400 => registry(image, &attempted, &message),
+            _ => refused(&attempted, status_code, &message),
+        },
+        Bollard::DockerStreamError { error } => match subject {
+            Subject::Pull(image) => registry(image, &attempted, &error),
+            _ => Error::new(Cause::EngineRefused, format!("{attempted}: {}", sentence(&error))),
+        },
+        Bollard::RequestTimeoutError => {
+            let message = format!("{attempted}: the engine at {host} does not answer");
+            Error::new(cause(subject), message).transient()
+        }
+        Bollard::SocketNotFoundError(path) => {
+            let message = format!("{attempted}: there is no socket at {path}");
+            Error::new(Cause::EngineUnreachable, message).transient().hint("is docker installed and running?")
+        }
+        other => transport(&attempted, subject, host, &other),
+    }
+}
+
+fn cause(subject: &Subject) -> Cause {
+    if matches!(subject, Subject::Pull(_)) { Cause::ImagePull } else { Cause::EngineUnreachable }
+}
+
+/// The connection failed, or the answer broke off.
+fn transport(attempted: &str, subject: &Subject, host: &str, err: &Bollard) -> Error {
+    // A transparent variant hands out the source of what it wraps, and so hides the thing itself.
+    let outermost: &(dyn std::error::Error + 'static) = if let Bollard::IOError { err } = err { err } else { err };
+    let mut chain = vec![outermost];
+    while let Some(next) = chain[chain.len() - 1].source() {
+        chain.push(next);
+    }
+    let kind = chain.iter().find_map(|e| e.downcast_ref::<io::Error>()).map(io::Error::kind);
+    // The innermost error says what happened; the outer ones say only that something did.
+    let told = chain.last().map_or_else(|| err.to_string(), ToString::to_string);
+    let message = format!("{attempted}: {}", sentence(&told));
+    match kind {
+        Some(io::ErrorKind::PermissionDenied) => Error::new(Cause::EngineUnreachable, message)
+            .hint(format!("run as root, or as a user who may use the engine at {host}")),
+        Some(_) => Error::new(cause(subject), message).transient(),
+        None => match err {
+            // Neither the engine nor the wire: an answer that is no JSON, an address that cannot be built.
+            Bollard::JsonSerdeError { err } if err.is_eof() => Error::new(cause(subject), message).transient(),
+            Bollard::JsonDataError { .. }
+            | Bollard::JsonSerdeError { .. }
+            | Bollard::URLParseError { .. }
+            | Bollard::InvalidURIError { .. }
+            | Bollard::UnsupportedURISchemeError { .. } => Error::new(Cause::EngineRefused, message),
+            _ => Error::new(cause(subject), message).transient(),
+        },
+    }
+}
+
+/// Answers of the engine that will not change by themselves, although it says 500: words, cause and advice.
+const PERMANENT: &[(&str, Cause, &str)] = &[
+    ("no space left on device", Cause::DiskFull, "free space below docker's data-root, then run again"),
+    ("port is already allocated", Cause::PortHeld, "another container publishes this port; find it with `docker ps`"),
+    ("address already in use", Cause::PortHeld, "another process listens there; find it with `ss -ltnp`"),
+    ("runtime create failed", Cause::ContainerFailed, ""),
+    ("failed to create task", Cause::ContainerFailed, ""),
+    ("failed to create shim", Cause::ContainerFailed, ""),
+    ("could not select device driver", Cause::ContainerFailed, "the host lacks this device or its driver"),
+    ("oci runtime", Cause::ContainerFailed, ""),
+    ("error mounting", Cause::ContainerFailed, ""),
+    ("failed to mount", Cause::ContainerFailed, ""),
+    ("is mounted on", Cause::ContainerFailed, "the bind's propagation needs a shared mount on the host"),
+    ("executable file not found", Cause::ContainerFailed, ""),
+    ("permission denied", Cause::ContainerFailed, ""),
+    ("not a directory", Cause::ContainerFailed, ""),
+    ("no such", Cause::EngineRefused, ""),
+    ("not found", Cause::EngineRefused, ""),
+    ("invalid", Cause::EngineRefused, ""),
+    ("unknown", Cause::EngineRefused, ""),
+    ("not supported", Cause::EngineRefused, ""),
+    ("pool overlaps with other one", Cause::EngineRefused, "give the network another subnet"),
+    ("could not find an available, non-overlapping", Cause::EngineRefused, "remove unused networks"),
+];
+
+/// The engine answered, and refused.
+fn refused(attempted: &str, status: u16, message: &str) -> Error {
+    let lower = message.to_lowercase();
+    let told = format!("{attempted}: {}", sentence(message));
+    let known = PERMANENT.iter().find(|(words, ..)| lower.contains(words));
+    let error = match known {
+        Some((_, cause, advice)) => {
+            let error = Error::new(*cause, told);
+            if advice.is_empty() { error } else { error.hint(*advice) }
+        }
+        None => Error::new(Cause::EngineRefused, told),
+    };
+    match status {
+        400 if speaks_other(message) => error.transient(),
+        429 => error.class(Class::Throttled),
+        // 501: not implemented, for good.
+        502..=504 => error.transient(),
+        500 if known.is_none() => error.transient(),
+        _ => error,
+    }
+}
+
+const THROTTLED: &[&str] = &["toomanyrequests", "too many requests", "429", "rate limit"];
+const DENIED: &[&str] =
+    &["unauthorized", "denied", "no basic auth", "authentication required", "401", "403", "forbidden"];
+const MISSING: &[&str] = &["manifest unknown", "not found", "name unknown", "no such image", "404"];
+const PLATFORM: &[&str] = &["no matching manifest", "does not match the specified platform", "cannot be used on this"];
+const UNTRUSTED: &[&str] = &["x509:", "certificate", "gave http response to https client"];
+
+/// The registry answered, through the engine, and refused; or the engine could not reach it.
+fn registry(image: &str, attempted: &str, message: &str) -> Error {
+    let lower = message.to_lowercase();
+    let has = |words: &[&str]| words.iter().any(|w| lower.contains(w));
+    let reference = ImageRef::parse(image).ok();
+    let host = reference.as_ref().map_or("its registry", |r| r.registry.as_str());
+    let told = format!("{attempted}: {}", sentence(message));
+    let error = |cause| Error::new(cause, told.clone());
+    if has(THROTTLED) {
+        return error(Cause::ImagePull).class(Class::Throttled).hint(format!("{host} limits how often it is asked"));
+    }
+    if lower.contains("no space left on device") {
+        return error(Cause::DiskFull).hint("free space below docker's data-root, then run again");
+    }
+    if has(PLATFORM) {
+        return error(Cause::ImageNotFound).hint("the image is not made for this machine's architecture");
+    }
+    if has(DENIED) {
+        // A role's permissions take a while to spread after it was attached.
+        let ecr = reference.as_ref().is_some_and(|r| r.ecr().is_some());
+        let denied = error(Cause::ImageDenied).class(if ecr { Class::Denied } else { Class::Permanent });
+        return if ecr {
+            denied.need(format!("ecr:GetAuthorizationToken, ecr:BatchGetImage, ecr:GetDownloadUrlForLayer on {host}"))
+        } else {
+            denied.hint(format!("check that the image exists, and the credentials for {host} in x-rolecall.registries"))
+        };
+    }
+    if has(MISSING) {
+        return error(Cause::ImageNotFound).hint(format!("check name and tag at {host}"));
+    }
+    if has(UNTRUSTED) {
+        return error(Cause::ImagePull).hint(format!("the engine does not trust {host}: see its certificate"));
+    }
+    if lower.contains("invalid reference format") || lower.contains("unsupported") {
+        return error(Cause::ImagePull);
+    }
+    error(Cause::ImagePull).transient()
+}
+
+/// What someone else said, as one line.
+fn sentence(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    line.trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,118 @@
+use super::*;
+
+fn server(status: u16, message: &str) -> Bollard {
+    Bollard::DockerResponseServerError { status_code: status, message: message.to_owned() }
+}
+
+fn stream(message: &str) -> Bollard {
+    Bollard::DockerStreamError { error: message.to_owned() }
+}
+
+fn pull(image: &str, err: Bollard) -> Error {
+    told("pull", &Subject::Pull(image), "unix:///s", err)
+}
+
+#[test]
+fn every_answer_of_a_registry_has_a_class() {
+    use Cause::{DiskFull, ImageDenied, ImageNotFound, ImagePull};
+    use Class::{Permanent, Throttled, Transient};
+    let table = [
+        ("toomanyrequests: You have reached your pull rate limit.", ImagePull, Throttled),
+        ("received unexpected HTTP status: 429 Too Many Requests", ImagePull, Throttled),
+        ("unauthorized: authentication required", ImageDenied, Permanent),
+        ("denied: requested access to the resource is denied", ImageDenied, Permanent),
+        ("Head \"https://r.io/v2/a/manifests/1\": no basic auth credentials", ImageDenied, Permanent),
+        ("error parsing HTTP 403 response body", ImageDenied, Permanent),
+        ("manifest for r.io/a:1 not found: manifest unknown: manifest unknown", ImageNotFound, Permanent),
+        ("manifest unknown", ImageNotFound, Permanent),
+        ("name unknown: repository name not known to registry", ImageNotFound, Permanent),
+        ("no matching manifest for linux/arm64/v8 in the manifest list entries", ImageNotFound, Permanent),
+        ("write /var/lib/docker/tmp/x: no space left on device", DiskFull, Permanent),
+        ("Get \"https://r.io/v2/\": x509: certificate signed by unknown authority", ImagePull, Permanent),
+        ("http: server gave HTTP response to HTTPS client", ImagePull, Permanent),
+        ("Get \"https://r.io/v2/\": dial tcp 10.0.0.1:443: connect: connection refused", ImagePull, Transient),
+        ("Get \"https://r.io/v2/\": dial tcp: lookup r.io on 127.0.0.53:53: server misbehaving", ImagePull, Transient),
+        ("Get \"https://r.io/v2/\": net/http: TLS handshake timeout", ImagePull, Transient),
+        ("Get \"https://r.io/v2/\": context deadline exceeded (Client.Timeout exceeded)", ImagePull, Transient),
+        ("read tcp 10.0.0.2:5->10.0.0.1:443: read: connection reset by peer", ImagePull, Transient),
+        ("unexpected EOF", ImagePull, Transient),
+        ("received unexpected HTTP status: 503 Service Unavailable", ImagePull, Transient),
+        ("received unexpected HTTP status: 500 Internal Server Error", ImagePull, Transient),
+    ];
+    for (message, cause, class) in table {
+        for err in [stream(message), server(500, message), server(404, message)] {
+            let told = pull("r.io/a:1", err);
+            assert_eq!((told.cause, told.class), (cause, class), "{message}");
+            assert!(told.message.starts_with("could not pull image r.io/a:1: "), "{told}");
+        }
+    }
+}
+
+#[test]
+fn a_refusal_names_the_registry_and_what_is_missing() {
+    let told = pull("ghcr.io/me/a", stream("denied: no"));
+    assert!(told.hint.unwrap().contains("ghcr.io"));
+    let told = pull("123456789012.dkr.ecr.eu-west-1.amazonaws.com/a:1", server(500, "403 Forbidden"));
+    assert_eq!((told.cause, told.class), (Cause::ImageDenied, Class::Denied));
+    assert!(told.need.unwrap().contains("ecr:BatchGetImage"));
+}
+
+#[test]
+fn every_answer_of_the_engine_has_a_class() {
+    use Cause::{ContainerFailed, DiskFull, EngineRefused, PortHeld};
+    use Class::{Permanent, Throttled, Transient};
+    let table = [
+        (400, "invalid mount config for type \"bind\": bind source path does not exist: /x", EngineRefused, Permanent),
+        (400, "client version 1.53 is too new. Maximum supported API version is 1.41", EngineRefused, Transient),
+        (403, "not allowed", EngineRefused, Permanent),
+        (404, "No such container: web", EngineRefused, Permanent),
+        (409, "Conflict. The container name \"/web\" is already in use", EngineRefused, Permanent),
+        (429, "slow down", EngineRefused, Throttled),
+        (500, "Bind for 0.0.0.0:80 failed: port is already allocated", PortHeld, Permanent),
+        (500, "listen tcp4 0.0.0.0:80: bind: address already in use", PortHeld, Permanent),
+        (500, "mkdir /var/lib/docker/x: no space left on device", DiskFull, Permanent),
+        (
+            400,
+            "failed to create task for container: OCI runtime create failed: exec: \"x\"",
+            ContainerFailed,
+            Permanent,
+        ),
+        (500, "could not select device driver \"\" with capabilities: [[gpu]]", ContainerFailed, Permanent),
+        (500, "something odd", EngineRefused, Transient),
+        (501, "not here", EngineRefused, Permanent),
+        (502, "bad gateway", EngineRefused, Transient),
+        (503, "the daemon is shutting down", EngineRefused, Transient),
+        (504, "late", EngineRefused, Transient),
+    ];
+    for (status, message, cause, class) in table {
+        let told = told("start", &Subject::container("web"), "unix:///s", server(status, message));
+        assert_eq!((told.cause, told.class), (cause, class), "{status} {message}");
+        assert!(told.message.starts_with("could not start container web: "), "{told}");
+    }
+}
+
+#[test]
+fn an_engine_that_is_not_there_is_waited_for() {
+    let engine = |err: Bollard| {
+        let gone = lost(&err);
+        let told = told("ask for its version", &Subject::Engine, "unix:///s", err);
+        (told.cause, told.class, gone)
+    };
+    let io = |kind: io::ErrorKind| Bollard::IOError { err: io::Error::from(kind) };
+    let waited_for = (Cause::EngineUnreachable, Class::Transient, true);
+    assert_eq!(engine(Bollard::SocketNotFoundError("/s".into())), waited_for);
+    assert_eq!(engine(io(io::ErrorKind::ConnectionRefused)), waited_for);
+    assert_eq!(engine(io(io::ErrorKind::ConnectionReset)), waited_for);
+    assert_eq!(engine(io(io::ErrorKind::UnexpectedEof)), waited_for);
+    assert_eq!(engine(io(io::ErrorKind::Other)), waited_for);
+    assert_eq!(engine(Bollard::RequestTimeoutError), (Cause::EngineUnreachable, Class::Transient, false));
+    // No try helps where the socket may not be used.
+    let (_, class, _) = engine(io(io::ErrorKind::PermissionDenied));
+    assert_eq!(class, Class::Permanent);
+}
+
+#[test]
+fn a_message_is_one_line() {
+    let told = refused("could not start container web", 500, "first\n  second.\n");
+    assert_eq!(told.message, "could not start container web: first second");
+}

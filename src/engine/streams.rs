@@ -1,0 +1,111 @@
+//! Answers that come in pieces: pulls, events, output.
+
+use std::{
+    collections::HashMap,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use bollard::{
+    Docker, auth::DockerCredentials, container::LogOutput, errors::Error as Bollard, query_parameters as query,
+};
+use futures_util::{Stream, StreamExt, stream::LocalBoxStream};
+
+use crate::{
+    engine::errors::{self, Subject},
+    error::Result,
+    image_ref::ImageRef,
+    world::{EngineEvent, PullProgress, RegistryLogin},
+};
+
+/// The longest line of output that is kept in one piece, in bytes.
+const LONGEST_LINE: usize = 16 * 1024;
+
+/// The events that change whether a container is ready. Health checks run as `exec`, whose events would drown these.
+const EVENTS: [&str; 9] = ["create", "start", "restart", "die", "oom", "stop", "kill", "destroy", "health_status"];
+
+/// How long before the request its events start: what happens while it is under way is not missed.
+const LOOK_BACK_SECS: u64 = 2;
+
+/// Pulls an image; an error inside the stream is an error of the registry.
+pub(super) fn pull(
+    docker: &Docker,
+    host: &str,
+    image: &str,
+    platform: Option<&str>,
+    login: Option<&RegistryLogin>,
+) -> Result<LocalBoxStream<'static, Result<PullProgress>>> {
+    let reference = ImageRef::parse(image)?;
+    let mut options =
+        query::CreateImageOptionsBuilder::new().from_image(&reference.repository()).tag(reference.version());
+    if let Some(platform) = platform {
+        options = options.platform(platform);
+    }
+    let credentials = login.map(|login| credentials(&reference, login));
+    let (host, image) = (host.to_owned(), image.to_owned());
+    let stream = docker.create_image(Some(options.build()), None, credentials).map(move |message| {
+        let message = message.map_err(|err| errors::told("pull", &Subject::Pull(&image), &host, err))?;
+        let bytes = message.progress_detail.and_then(|detail| {
+            let number = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok());
+            Some((number(detail.current)?, number(detail.total)?))
+        });
+        Ok(PullProgress { id: message.id, status: message.status.unwrap_or_default(), bytes })
+    });
+    Ok(stream.boxed_local())
+}
+
+fn credentials(reference: &ImageRef, login: &RegistryLogin) -> DockerCredentials {
+    let secret = Some(login.password.reveal().clone());
+    let server = Some(reference.credentials_key().to_owned());
+    if login.user == "<token>" {
+        DockerCredentials { identitytoken: secret, serveraddress: server, ..DockerCredentials::default() }
+    } else {
+        let user = Some(login.user.clone());
+        DockerCredentials { username: user, password: secret, serveraddress: server, ..DockerCredentials::default() }
+    }
+}
+
+/// Events of containers with these labels.
+pub(super) fn events(docker: &Docker, host: &str, labels: &[String]) -> LocalBoxStream<'static, Result<EngineEvent>> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let filters = HashMap::from([
+        ("type".to_owned(), vec!["container".to_owned()]),
+        ("event".to_owned(), EVENTS.map(str::to_owned).to_vec()),
+        ("label".to_owned(), labels.to_vec()),
+    ]);
+    let since = now.saturating_sub(LOOK_BACK_SECS).to_string();
+    let options = query::EventsOptionsBuilder::new().since(&since).filters(&filters).build();
+    let host = host.to_owned();
+    let events = docker.events(Some(options)).map(move |event| {
+        let event = event.map_err(|err| errors::told("follow the events of", &Subject::Engine, &host, err))?;
+        let container = event.actor.and_then(|actor| actor.id).unwrap_or_default();
+        Ok(EngineEvent { container, action: event.action.unwrap_or_default() })
+    });
+    events.boxed_local()
+}
+
+/// Hands output on line by line.
+pub(super) async fn lines(
+    output: impl Stream<Item = std::result::Result<LogOutput, Bollard>>,
+    line: &mut dyn FnMut(&str),
+) -> std::result::Result<(), Bollard> {
+    let mut output = std::pin::pin!(output);
+    let mut rest = Vec::new();
+    while let Some(chunk) = output.next().await {
+        rest.extend_from_slice(&chunk?.into_bytes());
+        while let Some(end) = rest.iter().position(|b| *b == b'\n') {
+            let whole: Vec<u8> = rest.drain(..=end).collect();
+            line(text(&whole).trim_end_matches(['\r', '\n']));
+        }
+        if rest.len() > LONGEST_LINE {
+            line(&text(&std::mem::take(&mut rest)));
+        }
+    }
+    if !rest.is_empty() {
+        line(&text(&rest));
+    }
+    Ok(())
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

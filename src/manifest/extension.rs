@@ -1,0 +1,238 @@
+//! `x-rolecall`: what a host needs beyond Compose, typed.
+
+use std::{path::PathBuf, time::Duration};
+
+use indexmap::IndexMap;
+
+use super::{
+    decode::{Faults, Section, expected},
+    variables::Reference,
+};
+use crate::compose::{self, node::Node};
+
+/// How long services may take to become ready, unless `ready.timeout` says otherwise.
+pub const READY_TIMEOUT: Duration = Duration::from_secs(20 * 60);
+
+/// `x-rolecall`, whole.
+#[derive(Debug, Default)]
+pub struct Extension {
+    /// Values that must not stand in the file, by the name under which they are interpolated.
+    pub variables: IndexMap<String, Reference>,
+    /// Compose fragments by role.
+    pub roles: IndexMap<String, Node>,
+    /// What the host itself needs.
+    pub host: HostSettings,
+    /// Where credentials for registries are kept: URIs of docker config.json files.
+    pub registries: Vec<String>,
+    /// `ready.timeout`.
+    pub ready_timeout: Option<Duration>,
+}
+
+/// `x-rolecall.host`.
+#[derive(Clone, Debug, Default)]
+pub struct HostSettings {
+    /// Which package upgrades are made.
+    pub upgrade: Upgrade,
+    /// Packages that must be there.
+    pub packages: Vec<String>,
+    /// How the engine is installed and set up.
+    pub docker: DockerSettings,
+    /// Each service gets `<dir>/<service>:/host`.
+    pub containers_dir: Option<PathBuf>,
+    /// Whether replaced images are removed once the new ones are ready.
+    pub prune: bool,
+}
+
+/// `x-rolecall.host.upgrade`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Upgrade {
+    /// None.
+    #[default]
+    None,
+    /// Security fixes only.
+    Security,
+    /// Everything.
+    Full,
+}
+
+impl Upgrade {
+    /// The word in the manifest.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Security => "security",
+            Self::Full => "full",
+        }
+    }
+}
+
+/// Where the engine comes from when it is absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Install {
+    /// The distribution's own package.
+    #[default]
+    Distro,
+    /// Docker's own repository.
+    DockerCe,
+    /// A static archive, `docker-27.3.1.tgz` as published by Docker, at this `s3://` or `file://` address.
+    Static(String),
+}
+
+/// `x-rolecall.host.docker`.
+#[derive(Clone, Debug, Default)]
+pub struct DockerSettings {
+    /// Where the engine comes from when it is absent.
+    pub install: Install,
+    /// `data-root` of daemon.json.
+    pub data_root: Option<String>,
+    /// `registry-mirrors` of daemon.json.
+    pub registry_mirrors: Vec<String>,
+    /// Any other keys of daemon.json.
+    pub daemon: serde_json::Map<String, serde_json::Value>,
+    /// Whether the manifest says anything about docker.
+    pub named: bool,
+}
+
+const KEYS: &[&str] = &["variables", "roles", "host", "registries", "ready"];
+const HOST_KEYS: &[&str] = &["upgrade", "packages", "docker", "containers-dir", "prune"];
+const DOCKER_KEYS: &[&str] = &["install", "archive", "data-root", "registry-mirrors", "daemon"];
+const UPGRADES: &[(&str, Upgrade)] =
+    &[("none", Upgrade::None), ("security", Upgrade::Security), ("full", Upgrade::Full)];
+const INSTALLS: &[(&str, &str)] = &[("distro", "distro"), ("docker-ce", "docker-ce"), ("static", "static")];
+
+impl Extension {
+    /// Reads `x-rolecall`.
+    ///
+    /// # Errors
+    /// Unknown keys and values of the wrong kind, all of them, each with its place.
+    pub fn read(node: &Node) -> Result<Self, compose::Error> {
+        let mut faults = Faults::default();
+        let mut extension = Self::default();
+        if let Some(top) = Section::new(node, "x-rolecall", KEYS, &mut faults) {
+            extension.variables = variables(&top, &mut faults);
+            for (name, fragment) in top.pairs("roles", &mut faults) {
+                if !fragment.is_null() && fragment.as_map().is_none() {
+                    faults.push(expected(fragment, &format!("x-rolecall.roles.{}", name.name), "a compose fragment"));
+                }
+                extension.roles.insert(name.name.clone(), fragment.clone());
+            }
+            if let Some(host) = top.get("host") {
+                extension.host = host_settings(host, &mut faults);
+            }
+            extension.registries = registries(&top, &mut faults);
+            if let Some(ready) = top.get("ready") {
+                extension.ready_timeout = ready_timeout(ready, &mut faults);
+            }
+        }
+        faults.into_error().map_or(Ok(extension), Err)
+    }
+}
+
+fn variables(top: &Section<'_>, faults: &mut Faults) -> IndexMap<String, Reference> {
+    let mut variables = IndexMap::new();
+    for (name, node) in top.pairs("variables", faults) {
+        let path = format!("x-rolecall.variables.{}", name.name);
+        let Some(text) = node.as_str() else {
+            faults.push(expected(node, &path, "a reference such as ssm:///path"));
+            continue;
+        };
+        match Reference::parse(text) {
+            Ok(reference) => {
+                variables.insert(name.name.clone(), reference);
+            }
+            Err(message) => faults.push(node.fault(path, message)),
+        }
+    }
+    variables
+}
+
+fn host_settings(node: &Node, faults: &mut Faults) -> HostSettings {
+    let mut host = HostSettings::default();
+    let Some(section) = Section::new(node, "x-rolecall.host", HOST_KEYS, faults) else { return host };
+    host.upgrade = section.choice("upgrade", UPGRADES, faults).unwrap_or_default();
+    host.packages = section.texts("packages", faults);
+    for name in &host.packages {
+        if !package_name(name) {
+            let at = section.get("packages").unwrap_or(node);
+            faults.push(at.fault("x-rolecall.host.packages", format!("'{name}' is not the name of a package")));
+        }
+    }
+    host.prune = section.flag("prune", faults).unwrap_or_default();
+    host.containers_dir = section.text("containers-dir", faults).map(PathBuf::from);
+    if let (Some(dir), Some(at)) = (&host.containers_dir, section.get("containers-dir"))
+        && !dir.is_absolute()
+    {
+        faults.push(at.fault("x-rolecall.host.containers-dir", "must be an absolute path"));
+    }
+    if let Some(docker) = section.get("docker") {
+        host.docker = docker_settings(docker, faults);
+    }
+    host
+}
+
+/// Names become arguments of the package manager: one that starts with a dash would be an option.
+fn package_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || "+-.:=~_@*".contains(c))
+}
+
+fn docker_settings(node: &Node, faults: &mut Faults) -> DockerSettings {
+    let mut docker = DockerSettings::default();
+    let Some(section) = Section::new(node, "x-rolecall.host.docker", DOCKER_KEYS, faults) else { return docker };
+    docker.named = true;
+    let archive = section.text("archive", faults);
+    docker.install = match (section.choice("install", INSTALLS, faults), archive) {
+        (Some("static"), Some(archive)) => Install::Static(archive),
+        (Some("static"), None) => {
+            faults
+                .push(node.fault("x-rolecall.host.docker", "install: static needs 'archive', the s3:// address of it"));
+            Install::Distro
+        }
+        (Some("docker-ce"), _) => Install::DockerCe,
+        _ => Install::Distro,
+    };
+    docker.data_root = section.text("data-root", faults);
+    if let (Some(root), Some(at)) = (&docker.data_root, section.get("data-root"))
+        && !root.starts_with('/')
+    {
+        faults.push(at.fault("x-rolecall.host.docker.data-root", "must be an absolute path"));
+    }
+    docker.registry_mirrors = section.texts("registry-mirrors", faults);
+    for (key, value) in section.pairs("daemon", faults) {
+        docker.daemon.insert(key.name.clone(), compose::model::to_json(value));
+    }
+    docker
+}
+
+fn registries(top: &Section<'_>, faults: &mut Faults) -> Vec<String> {
+    let Some(node) = top.get("registries") else { return Vec::new() };
+    let Some(items) = node.as_seq() else {
+        faults.push(expected(node, "x-rolecall.registries", "a list"));
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        let path = format!("x-rolecall.registries[{index}]");
+        let Some(section) = Section::new(item, &path, &["auth"], faults) else { continue };
+        match section.text("auth", faults) {
+            Some(uri) => found.push(uri),
+            None => faults.push(item.fault(path, "needs 'auth', the address of a docker config.json")),
+        }
+    }
+    found
+}
+
+fn ready_timeout(node: &Node, faults: &mut Faults) -> Option<Duration> {
+    let section = Section::new(node, "x-rolecall.ready", &["timeout"], faults)?;
+    let text = section.text("timeout", faults)?;
+    match crate::settings::duration(&text) {
+        Ok(duration) => Some(duration),
+        Err(err) => {
+            faults.push(section.get("timeout").unwrap_or(node).fault(section.path("timeout"), err.message));
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,194 @@
+//! From fetched files to one typed value: the compose project of this host's roles, what its host needs, and the
+//! scripts of stage two.
+
+mod decode;
+pub mod extension;
+pub mod files;
+pub mod prepare;
+pub mod roles;
+pub mod scripts;
+pub mod variables;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    rc::Rc,
+};
+
+use crate::{
+    compose::{self, Files, Fragment, LoadOptions, Project, Select, node::Node},
+    error::{Cause, Error, Result},
+    redact::Secret,
+};
+use extension::Extension;
+pub use scripts::Script;
+
+/// Everything that a plan is made of.
+#[derive(Debug)]
+pub struct Manifest {
+    /// The services of the roles and what they need; `None` where the source only has scripts.
+    pub project: Option<Rc<Project>>,
+    /// `x-rolecall`.
+    pub extension: Extension,
+    /// Scripts of stage two, in order.
+    pub scripts: Vec<Script>,
+}
+
+/// How a compose project is read.
+#[derive(Debug, Default)]
+pub struct Reading {
+    /// The folder that relative paths start from.
+    pub dir: PathBuf,
+    /// The compose files; empty: found by Compose's rules.
+    pub files: Vec<PathBuf>,
+    /// Name of the overlay that is merged last.
+    pub environment: Option<String>,
+    /// Roles.
+    pub roles: Vec<String>,
+    /// Facts, which play the part of the shell.
+    pub variables: BTreeMap<String, String>,
+}
+
+/// `x-rolecall`, before values are looked up.
+///
+/// # Errors
+/// The files are not valid YAML, or `x-rolecall` is wrong: file, line, column.
+pub fn peek(files: &dyn Files, reading: &Reading) -> Result<Extension, LoadError> {
+    let peeked = compose::peek(files, &options(files, reading))?;
+    Ok(peeked.extension.as_ref().map(Extension::read).transpose()?.unwrap_or_default())
+}
+
+/// The project of the roles, with `values` for `x-rolecall.variables`.
+///
+/// # Errors
+/// An invalid project (file, line, column), a missing file, a required variable without a value, an unknown role.
+pub fn load(
+    files: &dyn Files,
+    reading: &Reading,
+    extension: &Extension,
+    values: &BTreeMap<String, Secret<String>>,
+) -> Result<Project, LoadError> {
+    let project = whole(files, reading, extension, values)?;
+    let wanted: Vec<String> = roles::services(&reading.roles, &extension.roles, &project)?.into_iter().collect();
+    Ok(project.select(&wanted)?)
+}
+
+/// Sets of roles that together reach each service that some role selects: none, where there are services without a
+/// profile; each entry of `x-rolecall.roles`; each profile.
+///
+/// # Errors
+/// As [`load`], but for what only the services of a role get wrong.
+pub fn role_sets(
+    files: &dyn Files,
+    reading: &Reading,
+    extension: &Extension,
+    values: &BTreeMap<String, Secret<String>>,
+) -> Result<Vec<Vec<String>>, LoadError> {
+    let project = whole(files, reading, extension, values)?;
+    let services = project.all_services();
+    let plain = services.is_empty() || services.values().any(|service| service.profiles.is_empty());
+    let profiles = project.known_profiles().into_iter().filter(|name| !extension.roles.contains_key(*name));
+    let single = extension.roles.keys().map(String::as_str).chain(profiles).map(|role| vec![role.to_owned()]);
+    Ok(plain.then(Vec::new).into_iter().chain(single).collect())
+}
+
+/// All services, of which none is enabled yet, with the fragments of the roles.
+fn whole(
+    files: &dyn Files,
+    reading: &Reading,
+    extension: &Extension,
+    values: &BTreeMap<String, Secret<String>>,
+) -> Result<Project, LoadError> {
+    let mut options = options(files, reading);
+    for (name, value) in values {
+        options.environment.insert(name.clone(), value.reveal().clone());
+    }
+    options.select = Select::Later;
+    let fragments = roles::fragments(&reading.roles, &extension.roles);
+    options.fragments = fragments.into_iter().map(|(_, node)| Fragment { node: Node::clone(node) }).collect();
+    Ok(compose::load(files, &options)?)
+}
+
+/// Why a project could not be loaded.
+#[derive(Debug)]
+pub enum LoadError {
+    /// The compose loader's own error, which may name a file that can still be fetched.
+    Compose(compose::Error),
+    /// Ours.
+    Other(Box<Error>),
+}
+
+impl From<compose::Error> for LoadError {
+    fn from(err: compose::Error) -> Self {
+        Self::Compose(err)
+    }
+}
+
+impl From<Error> for LoadError {
+    fn from(err: Error) -> Self {
+        Self::Other(Box::new(err))
+    }
+}
+
+impl From<LoadError> for Error {
+    fn from(err: LoadError) -> Self {
+        match err {
+            LoadError::Compose(err) => invalid(&err),
+            LoadError::Other(err) => *err,
+        }
+    }
+}
+
+/// The compose loader's error as ours: the first fault is the message, the others stand below it.
+pub fn invalid(err: &compose::Error) -> Error {
+    let faults: Vec<String> = err.diagnostics().iter().map(ToString::to_string).collect();
+    let first = faults.first().cloned().unwrap_or_default();
+    let more = match faults.len() {
+        0 | 1 => String::new(),
+        n => format!(" (and {} more)", n - 1),
+    };
+    Error::new(Cause::ManifestInvalid, format!("{first}{more}")).output(if faults.len() > 1 {
+        faults
+    } else {
+        Vec::new()
+    })
+}
+
+fn options(files: &dyn Files, reading: &Reading) -> LoadOptions {
+    LoadOptions {
+        working_dir: reading.dir.clone(),
+        files: reading.files.clone(),
+        overlay: reading.environment.as_deref().map(|name| overlay(files, &reading.dir, name)).unwrap_or_default(),
+        environment: reading.variables.clone(),
+        ..LoadOptions::default()
+    }
+}
+
+/// The overlay of an environment, where there is one: the first of the names that design gives it.
+fn overlay(files: &dyn Files, dir: &Path, environment: &str) -> Vec<PathBuf> {
+    let names = [
+        format!("compose.{environment}.yaml"),
+        format!("compose.{environment}.yml"),
+        format!("docker-compose.{environment}.yaml"),
+        format!("docker-compose.{environment}.yml"),
+        format!("dc.{environment}.yml"),
+        format!("dc.{environment}.yaml"),
+    ];
+    let found = names.into_iter().map(|name| dir.join(name)).find(|path| matches!(files.read(path), Ok(Some(_))));
+    found.into_iter().collect()
+}
+
+/// Files and folders below the project's folder that its containers mount, relative to it: a single compose file may
+/// name what stands beside it in the bucket.
+pub fn bound_beside(project: &Project, dir: &Path) -> BTreeSet<String> {
+    let volumes = project.services.values().flat_map(|service| &service.volumes);
+    let binds = volumes.filter(|volume| volume.r#type == "bind").map(|volume| volume.source.as_str());
+    let configs = project.configs.values().map(|config| config.file.as_str());
+    let secrets = project.secrets.values().map(|secret| secret.file.as_str());
+    binds
+        .chain(configs)
+        .chain(secrets)
+        .filter_map(|path| Path::new(path).strip_prefix(dir).ok()?.to_str().map(str::to_owned))
+        .filter(|relative| !relative.is_empty())
+        .collect()
+}

@@ -1,0 +1,348 @@
+//! The container that Docker Compose 2.40.3 would make of a service, as the body of `POST /containers/create`.
+//!
+//! Pure: what only the engine knows (ids of other containers, the image that a tag means) is handed in, or filled in
+//! by [`Desired::body`] when it is known.
+
+mod config;
+mod files;
+mod hooks;
+mod host;
+mod mounts;
+mod network;
+mod resources;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    compose::{
+        Project,
+        model::{Dependency, ServiceConfig, ServiceHook},
+        service_hash,
+    },
+    error::Result,
+    plan::{
+        json::{mapping, texts},
+        labels, reconcile, unsupported,
+    },
+    world::ApiVersion,
+};
+pub use files::Upload;
+pub(crate) use hooks::read as read_hooks;
+pub use mounts::Inherited;
+pub use network::Attachment;
+
+/// What a container is made with besides its service.
+pub struct Options<'a> {
+    /// The API that the engine is spoken to in.
+    pub api: ApiVersion,
+    /// The instance, for our own label.
+    pub instance: Option<String>,
+    /// The project's explicit environment files, for Compose's label.
+    pub environment_files: Vec<String>,
+    /// The folder whose `<service>` each service gets at `/host`.
+    pub containers_dir: Option<PathBuf>,
+    /// Whether a container without `logging` gets its log rotated: where daemon.json does not say so.
+    pub log_rotation: bool,
+    /// Platform of services that name none: `DOCKER_DEFAULT_PLATFORM`.
+    pub platform: Option<String>,
+    /// Reads a file of the project: a seccomp profile.
+    pub read: &'a dyn Fn(&Path) -> io::Result<String>,
+}
+
+/// A container that is there, as others refer to it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Peer {
+    /// Its name, without a slash.
+    pub name: String,
+    /// Its id.
+    pub id: String,
+}
+
+/// The containers that are there, by service.
+pub type Peers = BTreeMap<String, BTreeSet<Peer>>;
+
+/// When a service counts as ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// It runs, and is healthy where it has a health check.
+    Serving,
+    /// It has ended with 0: others wait for that.
+    Completed,
+}
+
+/// A container as it has to be.
+#[derive(Clone, Debug)]
+pub struct Desired {
+    /// Project.
+    pub project: String,
+    /// Service.
+    pub service: String,
+    /// Number in the service, from 1.
+    pub number: u32,
+    /// Name of the container.
+    pub name: String,
+    /// Image reference.
+    pub image: String,
+    /// Platform that is asked for.
+    pub platform: Option<String>,
+    /// When the image is pulled; as in the manifest.
+    pub pull_policy: String,
+    /// Compose's config hash.
+    pub hash: String,
+    /// What was added to Compose's container; empty if nothing was.
+    pub added: String,
+    /// The instance that makes it.
+    pub instance: Option<String>,
+    /// Networks, by their names in the engine.
+    pub networks: BTreeSet<String>,
+    /// Named volumes, by their names in the engine.
+    pub volumes: BTreeSet<String>,
+    /// Networks that it is connected to after it was created, where the engine takes one only.
+    pub connect: Vec<Attachment>,
+    /// Files that are copied into it before each start.
+    pub uploads: Vec<Upload>,
+    /// Folders of the host that are made for it.
+    pub folders: Vec<PathBuf>,
+    /// Commands run in it after it has started.
+    pub post_start: Vec<ServiceHook>,
+    /// Commands run in it before it is stopped.
+    pub pre_stop: Vec<ServiceHook>,
+    /// How long it may take to stop, where the service says so.
+    pub grace: Option<Duration>,
+    /// Services that must be there first.
+    pub depends_on: BTreeMap<String, Dependency>,
+    /// Services whose containers its body names by id or name: it is made anew when one of those is.
+    pub references: BTreeSet<String>,
+    /// When it counts as ready.
+    pub goal: Goal,
+    /// Whether it may end, with 0: nothing waits for it to serve, and the engine does not start it again.
+    pub job: bool,
+    /// What Compose would do in silence, or ignore; for the plan and the log.
+    pub warnings: Vec<String>,
+    template: Value,
+    anonymous: BTreeSet<String>,
+}
+
+/// The containers of all services of a project, by service and number.
+///
+/// # Errors
+/// `manifest-invalid` for what cannot be done here, with the service and the reason.
+pub fn desired(project: &Project, peers: &Peers, options: &Options) -> Result<Vec<Desired>> {
+    let mut all = Vec::new();
+    for service in project.services.values() {
+        for number in 1..=service.replicas() {
+            all.push(container(project, service, number, peers, options)?);
+        }
+    }
+    Ok(all)
+}
+
+/// One container of a service.
+///
+/// # Errors
+/// `manifest-invalid` for what cannot be done here, with the service and the reason.
+pub fn container(
+    project: &Project,
+    service: &ServiceConfig,
+    number: u32,
+    peers: &Peers,
+    options: &Options,
+) -> Result<Desired> {
+    let warnings = unsupported::check(project, service, options.api)?;
+    let mut references = BTreeSet::new();
+    let resolved = network::resolved(service, peers, &mut references);
+    let links = network::links(project, service, number, peers, &mut references);
+    let name = container_name(project, service, number);
+    let attached = network::settings(project, &resolved, &name, &links, options.api)?;
+    let mounted = mounts::mounts(project, &resolved)?;
+    let hash = service_hash(&resolved);
+    let added = Added::to(service, options);
+
+    let mut host = host::config(project, &resolved, options)?;
+    host.keep("NetworkMode", attached.mode.clone());
+    host.set("Links", texts(&links));
+    let mut binds = mounted.binds.clone();
+    binds.extend(added.bind.clone());
+    host.set("Binds", binds).set("Mounts", Value::from(mounted.mounts.clone()));
+    if added.log_rotation {
+        host.set("LogConfig", json!({ "Type": "json-file", "Config": { "max-size": "10m", "max-file": "5" } }));
+    }
+
+    let mut body = config::config(project, &resolved, options.api)?;
+    body.set("MacAddress", attached.mac.clone());
+    body.keep("Labels", all_labels(project, service, number, &hash, &added.told(), options));
+    body.keep("HostConfig", host);
+    if !attached.endpoints.is_empty() {
+        body.keep("NetworkingConfig", json!({ "EndpointsConfig": attached.endpoints }));
+    }
+
+    let goal = goal(project, service);
+    let platform = if service.platform.is_empty() { options.platform.clone() } else { Some(service.platform.clone()) };
+    Ok(Desired {
+        project: project.name.clone(),
+        service: service.name.clone(),
+        number,
+        image: image_name(project, service),
+        platform,
+        pull_policy: service.pull_policy.clone(),
+        hash,
+        added: added.told(),
+        instance: options.instance.clone(),
+        networks: attached.names,
+        volumes: mounted.volumes,
+        connect: attached.connect,
+        uploads: files::uploads(project, service)?,
+        folders: added.folder.into_iter().collect(),
+        post_start: service.post_start.clone(),
+        pre_stop: service.pre_stop.clone(),
+        grace: service.stop_grace_period.map(crate::compose::model::Duration::as_std),
+        depends_on: service.depends_on.clone(),
+        references,
+        goal,
+        job: reconcile::is_job(goal, restarts(service), serves(project, service)),
+        warnings,
+        template: body.into(),
+        anonymous: mounted.anonymous,
+        name,
+    })
+}
+
+impl Desired {
+    /// The body of the request that makes it of an image, in the place of another container where one is given.
+    pub fn body(&self, image_id: &str, image_volumes: &[String], replaces: Option<&Inherited>) -> Value {
+        let mut body = self.template.clone();
+        if let Some(labels) = body.get_mut("Labels").and_then(Value::as_object_mut) {
+            labels.insert(labels::IMAGE.to_owned(), image_id.into());
+            if replaces.is_some() {
+                labels.insert(labels::REPLACE.to_owned(), self.place().into());
+            }
+        }
+        if let Some(old) = replaces {
+            mounts::inherit(&mut body, old, image_volumes, &self.anonymous);
+        }
+        body
+    }
+
+    /// What Compose writes down of a container that is being replaced: its name without the project.
+    fn place(&self) -> String {
+        let own = format!("{}-{}-{}", self.project, self.service, self.number);
+        if self.name == own { format!("{}-{}", self.service, self.number) } else { self.name.clone() }
+    }
+
+    /// Whether the service has a health check; `None` where its image decides.
+    pub fn has_health_check(&self) -> Option<bool> {
+        let test = self.template.get("Healthcheck")?.get("Test")?.as_array()?;
+        Some(test.first().is_some_and(|first| first != "NONE"))
+    }
+}
+
+/// What a host adds to Compose's container.
+#[derive(Default)]
+struct Added {
+    bind: Option<String>,
+    folder: Option<PathBuf>,
+    log_rotation: bool,
+}
+
+impl Added {
+    fn to(service: &ServiceConfig, options: &Options) -> Self {
+        let mut added = Self { log_rotation: options.log_rotation && service.logging.is_none(), ..Self::default() };
+        // A service that mounts something at /host itself means that.
+        let taken = service.volumes.iter().any(|v| v.target == "/host");
+        if let Some(dir) = options.containers_dir.as_ref().filter(|_| !taken) {
+            let folder = dir.join(&service.name);
+            added.bind = Some(format!("{}:/host:rw", folder.display()));
+            added.folder = Some(folder);
+        }
+        added
+    }
+
+    /// As the label says it.
+    fn told(&self) -> String {
+        let folder = self.folder.as_ref().map(|f| format!("containers-dir={}", f.display()));
+        let rotation = self.log_rotation.then(|| "log-rotation=10m*5".to_owned());
+        folder.into_iter().chain(rotation).collect::<Vec<_>>().join(",")
+    }
+}
+
+/// `PROJECT-SERVICE-NUMBER`, unless the service names its container.
+pub fn container_name(project: &Project, service: &ServiceConfig, number: u32) -> String {
+    if service.container_name.is_empty() {
+        format!("{}-{}-{number}", project.name, service.name)
+    } else {
+        service.container_name.clone()
+    }
+}
+
+/// The service's image; one that is built and not named is called after project and service.
+pub fn image_name(project: &Project, service: &ServiceConfig) -> String {
+    if service.image.is_empty() { format!("{}-{}", project.name, service.name) } else { service.image.clone() }
+}
+
+/// A service that another one waits for until it has completed is a one-shot.
+fn goal(project: &Project, service: &ServiceConfig) -> Goal {
+    let awaited = project.services.values().any(|other| {
+        other.depends_on.get(&service.name).is_some_and(|d| d.condition == "service_completed_successfully")
+    });
+    if awaited { Goal::Completed } else { Goal::Serving }
+}
+
+/// Whether the engine starts it again after it has ended with 0.
+fn restarts(service: &ServiceConfig) -> bool {
+    let policy = service.deploy.as_ref().and_then(|d| d.restart_policy.as_ref());
+    let name = policy.map_or(service.restart.as_str(), |policy| policy.condition.as_str());
+    matches!(name, "always" | "unless-stopped" | "any")
+}
+
+/// Whether something is expected of it while it runs: it has ports or a health check, or others wait for it to be up.
+fn serves(project: &Project, service: &ServiceConfig) -> bool {
+    let awaited = project.services.values().any(|other| {
+        other.depends_on.get(&service.name).is_some_and(|d| d.condition != "service_completed_successfully")
+    });
+    awaited || !service.ports.is_empty() || !service.expose.is_empty() || service.healthcheck.is_some()
+}
+
+fn all_labels(
+    project: &Project,
+    service: &ServiceConfig,
+    number: u32,
+    hash: &str,
+    added: &str,
+    options: &Options,
+) -> Value {
+    let depends_on: Vec<String> =
+        service.depends_on.iter().map(|(name, d)| format!("{name}:{}:{}", d.condition, d.restart)).collect();
+    let files: Vec<String> = project.compose_files.iter().map(|file| file.display().to_string()).collect();
+    let own = [
+        (labels::PROJECT, project.name.clone()),
+        (labels::SERVICE, service.name.clone()),
+        (labels::VERSION, labels::COMPOSE_VERSION.to_owned()),
+        (labels::WORKING_DIR, project.working_dir.display().to_string()),
+        (labels::CONFIG_FILES, files.join(",")),
+        (labels::ONEOFF, "False".to_owned()),
+        (labels::CONFIG_HASH, hash.to_owned()),
+        (labels::NUMBER, number.to_string()),
+        (labels::DEPENDS_ON, depends_on.join(",")),
+        (labels::MANAGED, "true".to_owned()),
+    ];
+    let mut all = service.labels.clone();
+    all.extend(own.map(|(key, value)| (key.to_owned(), value)));
+    let optional = [
+        (labels::ENVIRONMENT_FILE, options.environment_files.join(",")),
+        (labels::INSTANCE, options.instance.clone().unwrap_or_default()),
+        (labels::ADDED, added.to_owned()),
+        (labels::PRE_STOP, hooks::write(&service.pre_stop)),
+    ];
+    all.extend(optional.into_iter().filter(|(_, v)| !v.is_empty()).map(|(key, value)| (key.to_owned(), value)));
+    mapping(&all)
+}

@@ -1,0 +1,38 @@
+//! How long the containers of this host may take to stop. Pure.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use crate::compose::Project;
+
+/// What the engine gives a container whose service does not say.
+pub const DEFAULT: Duration = Duration::from_secs(10);
+
+/// How long the containers of this host may take to stop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Grace {
+    /// The longest of one service: what the engine gives all of them when it is stopped itself.
+    pub longest: Duration,
+    /// The longest chain of services that wait for each other.
+    pub chain: Duration,
+}
+
+impl Grace {
+    /// The grace of a project, whose services are given in an order in which each stands after what it depends on.
+    pub fn of(project: &Project, order: &[String]) -> Self {
+        let mut grace = Self::default();
+        // A service stops before what it depends on: its own grace comes on top of that of its dependants.
+        let mut until: BTreeMap<&str, Duration> = BTreeMap::new();
+        for name in order.iter().rev() {
+            let Some(service) = project.services.get(name) else { continue };
+            let own = service.stop_grace_period.map_or(DEFAULT, crate::compose::model::Duration::as_std);
+            let end = until.get(name.as_str()).copied().unwrap_or_default() + own;
+            grace.longest = grace.longest.max(own);
+            grace.chain = grace.chain.max(end);
+            for need in service.depends_on.keys() {
+                let start = until.entry(need).or_default();
+                *start = (*start).max(end);
+            }
+        }
+        grace
+    }
+}

@@ -1,0 +1,61 @@
+//! The steps that bring a host as far as an engine that answers and scripts that have run.
+
+use std::{rc::Rc, time::Duration};
+
+use super::{Action, Plan, Step, ports};
+use crate::manifest::{extension::Upgrade, prepare::Prepared};
+
+/// Package managers and mirrors may be slow, and a lock is waited for.
+const PACKAGES: Duration = Duration::from_secs(20 * 60);
+
+/// Download, installation and first start of the engine.
+const DOCKER: Duration = Duration::from_secs(15 * 60);
+
+/// A script of stage two may build, migrate or restore; the deadline of the run bounds it all the same.
+const SCRIPT: Duration = Duration::from_secs(30 * 60);
+
+/// Writing files that have been fetched already.
+const FILES: Duration = Duration::from_secs(5 * 60);
+
+/// The order of design: upgrade, packages, docker, scripts; the files of the project beside all that. Where no script
+/// could still free a port, ports are looked at before anything is installed.
+pub fn host_steps(prepared: &Prepared, instance: &str) -> Plan {
+    let mut plan = Plan::default();
+    let host = &prepared.manifest.extension.host;
+    let mut before = Vec::new();
+    if let Some(project) = prepared.manifest.project.as_ref().filter(|_| prepared.manifest.scripts.is_empty()) {
+        let requests = ports::requests(project);
+        if !requests.is_empty() {
+            let step = Step::new("ports", "", FILES, Action::Ports(requests));
+            before.push(plan.add(step, []));
+        }
+    }
+    let mut files = None;
+    if let Some(snapshot) = &prepared.files {
+        let action = Action::Project { dir: prepared.dir.clone(), files: Rc::clone(snapshot) };
+        let input = format!("{}\0{}", prepared.dir.display(), snapshot.digest());
+        files = Some(plan.add(Step::new("project", &input, FILES, action), []));
+    }
+    if host.upgrade != Upgrade::None {
+        let step = Step::new(
+            "upgrade",
+            &format!("{instance}\0{}", host.upgrade.word()),
+            PACKAGES,
+            Action::Upgrade(host.upgrade),
+        );
+        before = vec![plan.add(step, before)];
+    }
+    if !host.packages.is_empty() {
+        let step = Step::new("packages", &host.packages.join("\0"), PACKAGES, Action::Packages(host.packages.clone()));
+        before = vec![plan.add(step, before)];
+    }
+    let input = format!("{:?}", host.docker);
+    before = vec![plan.add(Step::new("docker", &input, DOCKER, Action::Docker(host.docker.clone())), before)];
+    before.extend(files);
+    for script in &prepared.manifest.scripts {
+        let input = format!("{instance}\0{}", script.sha256);
+        let step = Step::new(format!("script:{}", script.name), &input, SCRIPT, Action::Script(script.clone()));
+        before = vec![plan.add(step, before)];
+    }
+    plan
+}

@@ -1,0 +1,49 @@
+//! The labels by which containers, networks and volumes are known: Compose's, so that its commands work on what we made,
+//! and our own, so that we act on nothing else.
+
+/// The version that `com.docker.compose.version` claims: the one whose containers these are.
+pub const COMPOSE_VERSION: &str = "2.40.3";
+
+/// Project of a container, network or volume.
+pub const PROJECT: &str = "com.docker.compose.project";
+/// Service of a container.
+pub const SERVICE: &str = "com.docker.compose.service";
+/// Hash of a service, network or volume as it was created.
+pub const CONFIG_HASH: &str = "com.docker.compose.config-hash";
+/// Number of a container in its service, from 1.
+pub const NUMBER: &str = "com.docker.compose.container-number";
+/// Name of a volume in the project.
+pub const VOLUME: &str = "com.docker.compose.volume";
+/// Name of a network in the project.
+pub const NETWORK: &str = "com.docker.compose.network";
+/// The project's folder.
+pub const WORKING_DIR: &str = "com.docker.compose.project.working_dir";
+/// The project's files, divided by commas.
+pub const CONFIG_FILES: &str = "com.docker.compose.project.config_files";
+/// The project's explicit environment files, divided by commas.
+pub const ENVIRONMENT_FILE: &str = "com.docker.compose.project.environment_file";
+/// `True` for a container of `docker compose run`.
+pub const ONEOFF: &str = "com.docker.compose.oneoff";
+/// Id of the image that a container was created from.
+pub const IMAGE: &str = "com.docker.compose.image";
+/// What a container waits for: `service:condition:restart`, divided by commas.
+pub const DEPENDS_ON: &str = "com.docker.compose.depends_on";
+/// Version of Compose.
+pub const VERSION: &str = "com.docker.compose.version";
+/// On a container that was created to take the place of another one: the name of that place.
+pub const REPLACE: &str = "com.docker.compose.replace";
+
+/// `true` on whatever we made; we touch nothing without it.
+pub const MANAGED: &str = "io.rolecall.managed";
+/// The instance that made it: after an image was taken of a running machine, its containers are another's.
+pub const INSTANCE: &str = "io.rolecall.instance";
+/// What was added to Compose's container, such as `containers-dir=/containers/web`; a change replaces it.
+pub const ADDED: &str = "io.rolecall.added";
+
+/// The hooks that run before it is stopped, as JSON: a stop knows nothing but labels.
+pub const PRE_STOP: &str = "io.rolecall.pre-stop";
+
+/// The filter for everything of a project that we made.
+pub fn ours(project: &str) -> Vec<String> {
+    vec![format!("{PROJECT}={project}"), format!("{MANAGED}=true")]
+}

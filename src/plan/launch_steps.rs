@@ -1,0 +1,285 @@
+//! The steps from an engine that answers to services that are ready: only for what is not there already.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+    time::Duration,
+};
+
+use super::{
+    Action, Index, Plan, Step,
+    grace::Grace,
+    images::ImageNeed,
+    networks::{NetworkAction, NetworkDesired},
+    ports,
+    reconcile::{self, Reconciled},
+    volumes::{VolumeAction, VolumeDesired},
+};
+use crate::compose::Project;
+
+/// One image: gigabytes over a slow line; the idle timeout of the pull finds what hangs.
+const PULL: Duration = Duration::from_secs(30 * 60);
+
+/// Requests to an engine on a slow disk; stopping what is replaced has its grace on top.
+const ENGINE: Duration = Duration::from_secs(5 * 60);
+
+/// The longest that a container may take to stop; its own grace ends earlier.
+const GRACE_LIMIT: Duration = Duration::from_secs(60 * 60);
+
+/// What is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Until {
+    /// It runs, and is healthy where it has a health check; a job may have ended with 0.
+    Serving,
+    /// It is healthy; without a health check that cannot be.
+    Healthy,
+    /// It has ended with 0.
+    Completed,
+}
+
+/// What the second graph is made of.
+#[derive(Debug)]
+pub struct Launch<'a> {
+    /// The project.
+    pub project: &'a Project,
+    /// What is to be done about containers.
+    pub reconciled: Reconciled,
+    /// Networks, and what is to be done about each.
+    pub networks: Vec<(NetworkDesired, NetworkAction)>,
+    /// Volumes, and what is to be done about each.
+    pub volumes: Vec<(VolumeDesired, VolumeAction)>,
+    /// Images that the engine does not have.
+    pub missing: Vec<ImageNeed>,
+    /// How long a service may take to become ready.
+    pub ready: Duration,
+    /// Whether the unit that holds the grace is to be started.
+    pub unit: bool,
+    /// Ids of images that nothing needs once this run is ready.
+    pub replaced_images: Vec<String>,
+}
+
+/// The graph: images, networks and volumes beside each other, each container as soon as its own needs are there, each
+/// start as soon as what it depends on is started, healthy or done.
+pub fn launch_steps(launch: Launch<'_>) -> Plan {
+    let mut builder = Builder { timeout: launch.ready, ..Builder::default() };
+    builder.warn(launch.project, &launch.reconciled);
+    let changing: BTreeSet<&str> =
+        launch.reconciled.steps.iter().filter(|s| acts(s)).map(|s| s.desired.service.as_str()).collect();
+    let mut requests = ports::requests(launch.project);
+    requests.retain(|request| changing.contains(request.service.as_str()));
+    if !requests.is_empty() {
+        builder.gate = vec![builder.plan.add(Step::new("ports", "", ENGINE, Action::Ports(requests)), [])];
+    }
+    let order = ordered(launch.project, &launch.reconciled.steps);
+    if launch.unit {
+        let grace = Grace::of(launch.project, &order);
+        let step = Step::new("unit", &format!("{grace:?}"), ENGINE, Action::Unit(grace));
+        builder.unit = Some(builder.plan.add(step, builder.gate.clone()));
+    }
+    builder.objects(&launch);
+    for (existing, why) in &launch.reconciled.remove {
+        let action = Action::Remove { existing: existing.clone(), why: why.clone() };
+        let step = Step::new(format!("remove:{}", existing.name), &existing.id, ENGINE + GRACE_LIMIT, action);
+        let index = builder.plan.add(step, builder.gate.clone());
+        builder.removals.push(index);
+    }
+    for step in launch.reconciled.steps {
+        builder.containers.entry(step.desired.service.clone()).or_default().push(Rc::new(step));
+    }
+    for service in &order {
+        builder.service(service);
+    }
+    // Last, so that a stricter wait which another service asks for stands for the general one.
+    for service in &order {
+        builder.wait(service, Until::Serving);
+    }
+    if !launch.replaced_images.is_empty() {
+        let needs: Vec<Index> = builder.ready.values().copied().collect();
+        let input = launch.replaced_images.join("\0");
+        let action = Action::Prune { images: launch.replaced_images };
+        builder.plan.add(Step::new("prune", &input, ENGINE, action), needs);
+    }
+    builder.plan
+}
+
+#[derive(Default)]
+struct Builder {
+    plan: Plan,
+    gate: Vec<Index>,
+    unit: Option<Index>,
+    images: BTreeMap<String, Index>,
+    networks: BTreeMap<String, Index>,
+    volumes: BTreeMap<String, Index>,
+    removals: Vec<Index>,
+    containers: BTreeMap<String, Vec<Rc<reconcile::Step>>>,
+    started: BTreeMap<String, Vec<Index>>,
+    ready: BTreeMap<(String, Until), Index>,
+    timeout: Duration,
+}
+
+impl Builder {
+    fn warn(&mut self, project: &Project, reconciled: &Reconciled) {
+        let mut warnings: Vec<String> = Vec::new();
+        for service in project.services.values().filter(|s| s.restart == "always" && !s.depends_on.is_empty()) {
+            let needs = service.depends_on.keys().cloned().collect::<Vec<_>>().join(", ");
+            warnings.push(format!(
+                "service {} has restart: always, so at a reboot the engine starts it without waiting for {needs}; \
+                 with unless-stopped it is started in order",
+                service.name
+            ));
+        }
+        for step in &reconciled.steps {
+            warnings.extend(step.desired.warnings.iter().cloned());
+        }
+        for orphan in &reconciled.orphans {
+            let name = &orphan.name;
+            let message = format!("container {name} is of this project, but its service is gone or not of these roles");
+            warnings.push(format!("{message}; it is left alone (docker rm -f {name} removes it)"));
+        }
+        warnings.dedup();
+        self.plan.warnings = warnings;
+    }
+
+    fn objects(&mut self, launch: &Launch<'_>) {
+        let needed: BTreeSet<&str> =
+            launch.reconciled.steps.iter().filter(|s| makes(s)).map(|s| s.desired.image.as_str()).collect();
+        for need in launch.missing.iter().filter(|need| needed.contains(need.image.as_str())) {
+            let step = Step::new(format!("image:{}", need.image), "", PULL, Action::Image(need.clone()));
+            self.images.insert(need.image.clone(), self.plan.add(step, self.gate.clone()));
+        }
+        for (network, action) in &launch.networks {
+            // One that is made anew has its containers stopped: not before what replaces them has been pulled.
+            let (deadline, pulled) = match action {
+                NetworkAction::Keep => continue,
+                NetworkAction::Replace => (ENGINE + GRACE_LIMIT, self.images.values().copied().collect()),
+                NetworkAction::Create => (ENGINE, Vec::new()),
+            };
+            let action = Action::Network(network.clone());
+            let step = Step::new(format!("network:{}", network.name), &network.hash, deadline, action);
+            let needs = self.gate.iter().copied().chain(pulled);
+            let index = self.plan.add(step, needs);
+            self.networks.insert(network.name.clone(), index);
+        }
+        for (volume, action) in &launch.volumes {
+            if *action != VolumeAction::Keep {
+                let action = Action::Volume(volume.clone());
+                let step = Step::new(format!("volume:{}", volume.name), &volume.hash, ENGINE, action);
+                self.volumes.insert(volume.name.clone(), self.plan.add(step, self.gate.clone()));
+            }
+        }
+    }
+
+    /// The steps of one service, after those of all that it depends on.
+    fn service(&mut self, service: &str) {
+        let containers = self.containers.get(service).cloned().unwrap_or_default();
+        for container in containers.iter().filter(|c| acts(c)) {
+            let desired = &container.desired;
+            let mut needs: Vec<Index> = self.gate.iter().chain(&self.unit).copied().collect();
+            let mut wishes = Vec::new();
+            for (name, dependency) in &desired.depends_on {
+                let awaited = self.awaited(name, &dependency.condition);
+                if dependency.required { needs.extend(awaited) } else { wishes.extend(awaited) }
+            }
+            if makes(container) {
+                needs.push(self.container(container));
+            }
+            let action = Action::Start(Rc::clone(container));
+            // What is stopped first has the grace that it was made with, which may be longer than the present one.
+            let deadline = if stops(container) { ENGINE + GRACE_LIMIT } else { ENGINE };
+            let started =
+                self.plan.add(Step::new(format!("start:{}", desired.name), &desired.hash, deadline, action), needs);
+            self.started.entry(service.to_owned()).or_default().push(started);
+            for wish in wishes {
+                self.plan.graph.wish(started, wish);
+            }
+        }
+    }
+
+    fn container(&mut self, step: &Rc<reconcile::Step>) -> Index {
+        let desired = &step.desired;
+        let mut needs: Vec<Index> = self.gate.iter().chain(&self.unit).chain(&self.removals).copied().collect();
+        needs.extend(self.images.get(&desired.image));
+        needs.extend(desired.networks.iter().filter_map(|name| self.networks.get(name)));
+        needs.extend(desired.volumes.iter().filter_map(|name| self.volumes.get(name)));
+        // A container that shares a namespace of another one is made when that one runs.
+        needs.extend(desired.references.iter().filter_map(|name| self.started.get(name)).flatten());
+        let action = Action::Container(Rc::clone(step));
+        self.plan.add(Step::new(format!("container:{}", desired.name), &desired.hash, ENGINE, action), needs)
+    }
+
+    /// The steps that a dependency's condition waits for.
+    fn awaited(&mut self, service: &str, condition: &str) -> Vec<Index> {
+        match condition {
+            "service_healthy" => self.wait(service, Until::Healthy).into_iter().collect(),
+            "service_completed_successfully" => self.wait(service, Until::Completed).into_iter().collect(),
+            _ => self.started.get(service).cloned().unwrap_or_default(),
+        }
+    }
+
+    /// The step that waits for a service, made when it is first asked for.
+    fn wait(&mut self, service: &str, until: Until) -> Option<Index> {
+        let known = [until, Until::Healthy, Until::Completed].map(|u| self.ready.get(&(service.to_owned(), u)));
+        let known = if until == Until::Serving { known.into_iter().flatten().next() } else { known[0] };
+        if let Some(index) = known {
+            return Some(*index);
+        }
+        let containers = self.containers.get(service).cloned().filter(|all| !all.is_empty())?;
+        let needs = self.started.get(service).cloned().unwrap_or_default();
+        let (name, wanted) = match until {
+            Until::Serving => ("ready", None),
+            Until::Healthy => ("healthy", Some(until)),
+            Until::Completed => ("completed", Some(until)),
+        };
+        let action = Action::Ready { service: service.to_owned(), containers, until: wanted };
+        let index = self.plan.add(Step::new(format!("{name}:{service}"), "", self.timeout, action), needs);
+        self.ready.insert((service.to_owned(), until), index);
+        Some(index)
+    }
+}
+
+/// Whether anything is to be done for a container.
+fn acts(step: &reconcile::Step) -> bool {
+    step.action != reconcile::Action::Keep
+}
+
+/// Whether a container is made, as opposed to renamed, started or restarted.
+fn makes(step: &reconcile::Step) -> bool {
+    matches!(step.action, reconcile::Action::Create | reconcile::Action::Replace(_))
+}
+
+/// Whether a container that runs is stopped first.
+fn stops(step: &reconcile::Step) -> bool {
+    matches!(step.action, reconcile::Action::Replace(_) | reconcile::Action::Restart(_))
+}
+
+/// Services in an order in which each stands after what it depends on; the loader has refused cycles.
+fn ordered(project: &Project, steps: &[reconcile::Step]) -> Vec<String> {
+    let mut order: Vec<String> = Vec::new();
+    let mut visiting = BTreeSet::new();
+    let references: BTreeMap<&str, &BTreeSet<String>> =
+        steps.iter().map(|s| (s.desired.service.as_str(), &s.desired.references)).collect();
+    for name in project.services.keys() {
+        visit(project, &references, name, &mut visiting, &mut order);
+    }
+    order
+}
+
+fn visit(
+    project: &Project,
+    references: &BTreeMap<&str, &BTreeSet<String>>,
+    name: &str,
+    visiting: &mut BTreeSet<String>,
+    order: &mut Vec<String>,
+) {
+    let Some(service) = project.services.get(name) else { return };
+    if !visiting.insert(name.to_owned()) {
+        return;
+    }
+    for need in service.depends_on.keys().chain(references.get(name).into_iter().copied().flatten()) {
+        visit(project, references, need, visiting, order);
+    }
+    order.push(name.to_owned());
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,159 @@
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::{
+    execute::testing::{options, project},
+    plan::{
+        PullPolicy, containers, networks,
+        reconcile::{Existing, Step as Made},
+        volumes,
+    },
+};
+
+/// Everything of a project has to be made, but for what `change` says.
+fn plan(text: &str, change: impl FnOnce(&mut Launch<'_>)) -> Plan {
+    let project = project(text);
+    let desired = containers::desired(&project, &BTreeMap::new(), &options((1, 47))).unwrap();
+    let needs = crate::plan::images::needs(&desired);
+    let step = |desired| Made { desired, action: reconcile::Action::Create, existing: None };
+    let mut launch = Launch {
+        project: &project,
+        reconciled: Reconciled { steps: desired.into_iter().map(step).collect(), ..Reconciled::default() },
+        networks: networks::desired(&project, None).into_iter().map(|n| (n, NetworkAction::Create)).collect(),
+        volumes: volumes::desired(&project, None).into_iter().map(|v| (v, VolumeAction::Create)).collect(),
+        missing: needs,
+        ready: Duration::from_secs(60),
+        unit: false,
+        replaced_images: Vec::new(),
+    };
+    change(&mut launch);
+    launch_steps(launch)
+}
+
+fn names(plan: &Plan) -> Vec<&str> {
+    plan.steps.iter().map(|step| step.name.as_str()).collect()
+}
+
+/// What a step waits for itself, in the order of the plan.
+fn needs(plan: &Plan, name: &str) -> String {
+    let index = plan.steps.iter().position(|step| step.name == name).unwrap_or_else(|| panic!("no step {name}"));
+    plan.graph.needs(index).map(|need| plan.steps[need].name.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+/// The steps that are still begun when some fail.
+fn begun(plan: &Plan, failing: &str) -> BTreeSet<String> {
+    let mut walk = plan.graph.walk();
+    let mut begun = BTreeSet::new();
+    while let Some(index) = walk.take() {
+        begun.insert(plan.steps[index].name.clone());
+        if plan.steps[index].name == failing { walk.failed(index) } else { walk.done(index) }
+    }
+    begun
+}
+
+const SHOP: &str = "
+services:
+  web: { image: w, ports: ['80:80'], depends_on: { db: { condition: service_healthy }, migrate: { condition: service_completed_successfully } } }
+  migrate: { image: m, depends_on: [db] }
+  db: { image: d, volumes: ['data:/d'], healthcheck: { test: [CMD, 'true'] } }
+volumes: { data: {} }
+";
+
+#[test]
+fn a_container_is_made_early_and_started_when_its_own_needs_hold() {
+    let plan = plan(SHOP, |_| ());
+    assert_eq!(needs(&plan, "ports"), "");
+    assert_eq!(needs(&plan, "image:w"), "ports");
+    assert_eq!(needs(&plan, "container:demo-db-1"), "ports image:d network:demo_default volume:demo_data");
+    assert_eq!(needs(&plan, "container:demo-web-1"), "ports image:w network:demo_default", "it waits for no other");
+    assert_eq!(needs(&plan, "start:demo-db-1"), "ports container:demo-db-1");
+    assert_eq!(needs(&plan, "start:demo-migrate-1"), "ports start:demo-db-1 container:demo-migrate-1");
+    assert_eq!(needs(&plan, "healthy:db"), "start:demo-db-1");
+    assert_eq!(needs(&plan, "completed:migrate"), "start:demo-migrate-1");
+    assert_eq!(needs(&plan, "start:demo-web-1"), "ports healthy:db completed:migrate container:demo-web-1");
+    assert_eq!(needs(&plan, "ready:web"), "start:demo-web-1");
+    let waits: Vec<&str> = names(&plan).into_iter().filter(|n| n.starts_with("ready:")).collect();
+    assert_eq!(waits, ["ready:web"], "the stricter wait stands for the general one");
+}
+
+#[test]
+fn a_failure_keeps_back_what_needs_it_and_nothing_else() {
+    let plan = plan(SHOP, |_| ());
+    let begun = begun(&plan, "healthy:db");
+    assert!(begun.contains("completed:migrate") && begun.contains("container:demo-web-1"), "{begun:?}");
+    assert!(!begun.contains("start:demo-web-1") && !begun.contains("ready:web"), "{begun:?}");
+}
+
+#[test]
+fn a_dependency_that_is_not_required_is_waited_for_and_gone_without() {
+    let text = "services: { web: { image: a, depends_on: { db: { condition: service_healthy, required: false } } }, db: { \
+                image: a, healthcheck: { test: [CMD, 'true'] } } }";
+    let plan = plan(text, |_| ());
+    assert!(needs(&plan, "start:demo-web-1").contains("healthy:db"));
+    for failing in ["healthy:db", "start:demo-db-1"] {
+        assert!(begun(&plan, failing).contains("ready:web"), "{failing}");
+    }
+}
+
+#[test]
+fn what_is_kept_is_only_looked_at() {
+    let keep = |launch: &mut Launch<'_>| {
+        for step in &mut launch.reconciled.steps {
+            step.action = reconcile::Action::Keep;
+        }
+        launch.networks.iter_mut().for_each(|(_, action)| *action = NetworkAction::Keep);
+        launch.volumes.iter_mut().for_each(|(_, action)| *action = VolumeAction::Keep);
+    };
+    let plan = plan(SHOP, keep);
+    assert_eq!(names(&plan), ["ready:db", "ready:migrate", "ready:web"]);
+    assert!(plan.steps.iter().all(|step| step.action.is_wait()));
+}
+
+#[test]
+fn a_container_in_another_ones_namespace_is_made_when_that_one_runs() {
+    let plan = plan("services: { main: { image: a }, side: { image: a, network_mode: 'service:main' } }", |_| ());
+    assert!(needs(&plan, "container:demo-side-1").contains("start:demo-main-1"));
+}
+
+#[test]
+fn the_unit_comes_before_the_first_container_and_what_is_too_many_goes_first() {
+    let plan = plan("services: { a: { image: a } }", |launch| {
+        launch.unit = true;
+        let old = Existing { id: "1".into(), name: "demo-a-2".into(), ..Existing::default() };
+        launch.reconciled.remove.push((old, "scale".into()));
+    });
+    assert_eq!(needs(&plan, "container:demo-a-1"), "unit image:a network:demo_default remove:demo-a-2");
+    assert!(needs(&plan, "start:demo-a-1").starts_with("unit"));
+}
+
+#[test]
+fn a_network_that_is_made_anew_stops_nothing_before_all_is_pulled() {
+    let plan = plan("services: { a: { image: a }, b: { image: b } }", |launch| {
+        launch.networks[0].1 = NetworkAction::Replace;
+    });
+    assert_eq!(needs(&plan, "network:demo_default"), "image:a image:b");
+    let step = plan.steps.iter().find(|step| step.name == "network:demo_default").unwrap();
+    assert!(step.deadline > GRACE_LIMIT, "containers in it may take their grace");
+}
+
+#[test]
+fn only_images_that_a_new_container_needs_are_pulled_and_replaced_ones_go_last() {
+    let plan = plan("services: { a: { image: a }, b: { image: b, pull_policy: always } }", |launch| {
+        let b = launch.reconciled.steps.iter_mut().find(|s| s.desired.service == "b").unwrap();
+        b.action = reconcile::Action::Keep;
+        assert!(launch.missing.iter().any(|need| need.policy == PullPolicy::Always));
+        launch.replaced_images = vec!["sha256:old".into()];
+    });
+    assert!(!names(&plan).contains(&"image:b"));
+    assert_eq!(names(&plan).last(), Some(&"prune"));
+    assert_eq!(needs(&plan, "prune"), "ready:a ready:b");
+    assert!(!begun(&plan, "ready:a").contains("prune"), "images stay where the new ones are not ready");
+}
+
+#[test]
+fn always_with_a_dependency_is_warned_of() {
+    let text = "services: { web: { image: a, restart: always, depends_on: [db] }, db: { image: a, restart: always } }";
+    let warnings = plan(text, |_| ()).warnings;
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("service web") && warnings[0].contains("db"));
+}

@@ -1,0 +1,304 @@
+//! What has to be done so that the containers that are there become those that have to be.
+//!
+//! A container is matched by project, service and number. It is ours if it carries Compose's labels and our own; nothing
+//! else is ever acted on, and a stranger in the way is an error that names it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::{
+    error::{Cause, Error, Result},
+    plan::{
+        containers::{Desired, Goal, Peer, Peers},
+        labels,
+    },
+};
+
+/// A container as `GET /containers/json` lists it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Existing {
+    /// Its id.
+    pub id: String,
+    /// Its name, without a slash.
+    pub name: String,
+    /// `created`, `running`, `paused`, `restarting`, `removing`, `exited` or `dead`.
+    pub state: String,
+    /// The code that it exited with.
+    pub exit_code: Option<i64>,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Ids of its networks, by their names.
+    pub networks: BTreeMap<String, String>,
+    /// Names of its volumes.
+    pub volumes: BTreeSet<String>,
+    /// Id of its image.
+    pub image_id: String,
+}
+
+impl Existing {
+    /// Reads one item of the listing.
+    pub fn read(item: &Value) -> Self {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let names = item["Names"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        // A linked container has further names, with a slash inside.
+        let name = names.map(|n| n.trim_start_matches('/')).find(|n| !n.contains('/')).unwrap_or_default();
+        let pairs = |value: &Value, of: &dyn Fn(&Value) -> String| {
+            value.as_object().into_iter().flatten().map(|(k, v)| (k.clone(), of(v))).collect()
+        };
+        let mounts = item["Mounts"].as_array().into_iter().flatten();
+        let status = item["Status"].as_str().unwrap_or_default();
+        let code = status.strip_prefix("Exited (").and_then(|rest| rest.split_once(')')).map(|(code, _)| code);
+        Self {
+            id: text(&item["Id"]),
+            name: name.to_owned(),
+            state: text(&item["State"]),
+            exit_code: code.and_then(|code| code.parse().ok()),
+            labels: pairs(&item["Labels"], &text),
+            networks: pairs(&item["NetworkSettings"]["Networks"], &|n| text(&n["NetworkID"])),
+            volumes: mounts.filter(|m| m["Type"] == "volume").map(|m| text(&m["Name"])).collect(),
+            image_id: text(&item["ImageID"]),
+        }
+    }
+
+    /// A label; empty where it has none.
+    pub fn label(&self, key: &str) -> &str {
+        self.labels.get(key).map_or("", String::as_str)
+    }
+
+    /// Whether we may act on it: it is of this project, of a service, and made by us.
+    pub fn is_ours(&self, project: &str) -> bool {
+        self.label(labels::PROJECT) == project
+            && !self.label(labels::SERVICE).is_empty()
+            && self.label(labels::MANAGED) == "true"
+            && self.label(labels::ONEOFF) != "True"
+    }
+
+    /// Whether its name is the temporary one of a container that is to replace another: `<short id>_<name>`.
+    pub fn is_temporary(&self) -> bool {
+        self.place() != self.name
+    }
+
+    /// Its name, or the one that it will get.
+    fn place(&self) -> &str {
+        let hex = |text: &str| text.len() == 12 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        match self.name.split_once('_') {
+            Some((id, name)) if hex(id) && !self.label(labels::REPLACE).is_empty() => name,
+            _ => &self.name,
+        }
+    }
+
+    /// Whether it runs, or the engine is about to start it again.
+    pub fn is_up(&self) -> bool {
+        matches!(self.state.as_str(), "running" | "restarting" | "paused")
+    }
+}
+
+/// What is there.
+#[derive(Clone, Debug, Default)]
+pub struct There {
+    /// All containers of the engine, not only ours: names are shared by all.
+    pub containers: Vec<Existing>,
+    /// Image ids by reference, for those that the engine has.
+    pub images: BTreeMap<String, String>,
+    /// Network ids by name, for those that the engine has.
+    pub networks: BTreeMap<String, String>,
+    /// Networks that are made anew: what was in them is, too.
+    pub renewed_networks: BTreeSet<String>,
+    /// Ids of containers that we stopped ourselves; they are started again even where they ended with 0.
+    pub stopped_by_us: BTreeSet<String>,
+}
+
+/// What has to be done about one container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// It is there and runs, or is a job that is done.
+    Keep,
+    /// It is there, unchanged, and does not run.
+    Start,
+    /// It is there, unchanged, and a service that it depends on is replaced.
+    Restart(String),
+    /// It is there under a temporary name: an earlier run was cut off between removing and renaming.
+    Adopt,
+    /// It is not there.
+    Create,
+    /// It is there and otherwise; why.
+    Replace(String),
+}
+
+/// A container that has to be, and what is to be done for it.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// The container as it has to be.
+    pub desired: Desired,
+    /// What is done.
+    pub action: Action,
+    /// The container that is there.
+    pub existing: Option<Existing>,
+}
+
+/// All that has to be done about containers.
+#[derive(Clone, Debug, Default)]
+pub struct Reconciled {
+    /// One step per container that has to be.
+    pub steps: Vec<Step>,
+    /// Containers of ours that are too many, and why; they are removed.
+    pub remove: Vec<(Existing, String)>,
+    /// Containers of ours whose service is gone; they are named, and removed only when asked.
+    pub orphans: Vec<Existing>,
+}
+
+/// The containers of a project that are there, as others refer to them. What an interrupted replacement left behind does
+/// not count where the container that it should have replaced is still there.
+pub fn peers(project: &str, containers: &[Existing]) -> Peers {
+    let mut ours: Vec<&Existing> = containers.iter().filter(|c| c.is_ours(project)).collect();
+    ours.sort_by_key(|c| c.is_temporary());
+    let mut taken = BTreeSet::new();
+    let mut peers = Peers::new();
+    for one in ours {
+        if taken.insert((one.label(labels::SERVICE), one.label(labels::NUMBER))) {
+            let peer = Peer { name: one.place().to_owned(), id: one.id.clone() };
+            peers.entry(one.label(labels::SERVICE).to_owned()).or_default().insert(peer);
+        }
+    }
+    peers
+}
+
+/// Notes that a container was made: whoever refers to it means this one from now on.
+pub fn note(peers: &mut Peers, desired: &Desired, id: &str) {
+    let all = peers.entry(desired.service.clone()).or_default();
+    all.retain(|peer| peer.name != desired.name);
+    all.insert(Peer { name: desired.name.clone(), id: id.to_owned() });
+}
+
+/// Compares what has to be with what is there.
+///
+/// # Errors
+/// `container-failed` where a container that is not ours has a name that we need.
+pub fn reconcile(project: &str, desired: Vec<Desired>, there: &There) -> Result<Reconciled> {
+    let mut result = Reconciled::default();
+    let mut left: Vec<&Existing> = there.containers.iter().filter(|c| c.is_ours(project)).collect();
+    let services: BTreeSet<String> = desired.iter().map(|d| d.service.clone()).collect();
+    for one in desired {
+        if let Some(stranger) = there.containers.iter().find(|c| c.name == one.name && !c.is_ours(project)) {
+            return Err(foreign(&one, stranger));
+        }
+        let number = one.number.to_string();
+        let (mut same, rest): (Vec<_>, Vec<_>) = left
+            .into_iter()
+            .partition(|c| c.label(labels::SERVICE) == one.service && c.label(labels::NUMBER) == number);
+        left = rest;
+        // The one with the right name first; any other is what an interrupted replacement left behind.
+        same.sort_by_key(|c| (c.name != one.name, c.name.clone()));
+        let mut same = same.into_iter();
+        let existing = same.next();
+        result.remove.extend(same.map(|c| (c.clone(), "left over from an interrupted replacement".to_owned())));
+        let action = existing.map_or(Action::Create, |existing| action(&one, existing, there));
+        result.steps.push(Step { desired: one, action, existing: existing.cloned() });
+    }
+    for one in left {
+        if services.contains(one.label(labels::SERVICE)) {
+            result.remove.push((one.clone(), "the service has fewer containers now".to_owned()));
+        } else {
+            result.orphans.push(one.clone());
+        }
+    }
+    follow(&mut result.steps);
+    Ok(result)
+}
+
+fn foreign(desired: &Desired, stranger: &Existing) -> Error {
+    let owner = match (stranger.label(labels::PROJECT), stranger.label(labels::MANAGED)) {
+        ("", _) => "it is of no project".to_owned(),
+        (project, "true") => format!("it is of project '{project}'"),
+        (project, _) => format!("it is of project '{project}' and was not made by rolecall"),
+    };
+    let message =
+        format!("service '{}' needs the container name {}, which is taken: {owner}", desired.service, desired.name);
+    Error::new(Cause::ContainerFailed, message).hint(format!("remove it with `docker rm -f {}`", desired.name))
+}
+
+fn action(desired: &Desired, existing: &Existing, there: &There) -> Action {
+    if let Some(reason) = changed(desired, existing, there) {
+        return Action::Replace(reason);
+    }
+    if existing.name != desired.name {
+        return Action::Adopt;
+    }
+    let done = desired.job && existing.exit_code == Some(0) && !there.stopped_by_us.contains(&existing.id);
+    if existing.is_up() || done { Action::Keep } else { Action::Start }
+}
+
+/// Why a container cannot stay, if it cannot.
+fn changed(desired: &Desired, existing: &Existing, there: &There) -> Option<String> {
+    if existing.label(labels::CONFIG_HASH) != desired.hash {
+        return Some("its service was changed".to_owned());
+    }
+    if existing.label(labels::ADDED) != desired.added {
+        return Some("what this host adds to it was changed".to_owned());
+    }
+    let instance = existing.label(labels::INSTANCE);
+    if desired.instance.as_deref().is_some_and(|ours| ours != instance) {
+        return Some(format!("it was made by instance {}", if instance.is_empty() { "unknown" } else { instance }));
+    }
+    if matches!(existing.state.as_str(), "dead" | "removing") {
+        return Some(format!("it is {}", existing.state));
+    }
+    let of = Some(existing.label(labels::IMAGE)).filter(|id| !id.is_empty()).unwrap_or(&existing.image_id);
+    if there.images.get(&desired.image).is_some_and(|now| now != of) {
+        return Some(format!("image {} is another one now", desired.image));
+    }
+    if let Some(network) = desired.networks.intersection(&there.renewed_networks).next() {
+        return Some(format!("network {network} is made anew"));
+    }
+    let detached = desired.networks.iter().find(|name| {
+        let at = existing.networks.get(*name);
+        // One that was never started is in its networks by name only.
+        at.is_none_or(|at| !at.is_empty() && there.networks.get(*name).is_some_and(|now| at != now))
+    });
+    if let Some(network) = detached {
+        return Some(format!("it is not connected to network {network}"));
+    }
+    let missing = desired.volumes.iter().find(|name| !existing.volumes.contains(*name));
+    missing.map(|volume| format!("it does not mount volume {volume}"))
+}
+
+/// Lets replacements reach those that depend on them: who names the old container is replaced too, and who asked to be
+/// restarted is restarted.
+fn follow(steps: &mut [Step]) {
+    loop {
+        let renewed: BTreeSet<String> = steps
+            .iter()
+            .filter(|s| matches!(s.action, Action::Replace(_) | Action::Create))
+            .map(|s| s.desired.service.clone())
+            .collect();
+        let mut more = false;
+        for step in steps.iter_mut() {
+            let stays = matches!(step.action, Action::Keep | Action::Start | Action::Restart(_) | Action::Adopt);
+            if let Some(service) = step.desired.references.iter().find(|name| stays && renewed.contains(*name)) {
+                step.action = Action::Replace(format!("service '{service}', which it refers to, gets a new container"));
+                more = true;
+            }
+        }
+        if !more {
+            break;
+        }
+    }
+    let replaced: BTreeSet<String> =
+        steps.iter().filter(|s| matches!(s.action, Action::Replace(_))).map(|s| s.desired.service.clone()).collect();
+    for step in steps {
+        let asked = step.desired.depends_on.iter().find(|(name, d)| d.restart && replaced.contains(*name));
+        let runs = step.existing.as_ref().is_some_and(Existing::is_up);
+        if let (Action::Keep, Some((service, _)), true) = (&step.action, asked, runs) {
+            step.action = Action::Restart(format!("service '{service}' is replaced"));
+        }
+    }
+}
+
+/// Whether a service is one that ends: nothing needs it to keep running, and it is not restarted when it has ended well.
+pub(crate) fn is_job(goal: Goal, restarts: bool, serves: bool) -> bool {
+    goal == Goal::Completed || (!restarts && !serves)
+}
+
+#[cfg(test)]
+mod tests;

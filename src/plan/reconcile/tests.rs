@@ -1,0 +1,189 @@
+use serde_json::json;
+
+use super::*;
+use crate::{
+    compose::Project,
+    execute::testing::{options, project},
+    plan::containers,
+};
+
+/// Containers as the engine would list them after a run over the project.
+fn there(project: &Project) -> There {
+    let all = containers::desired(project, &Peers::new(), &options((1, 41))).unwrap();
+    let containers = all.iter().enumerate().map(|(index, one)| {
+        let body = one.body("sha256:1", &[], None);
+        let labels = body["Labels"].as_object().unwrap().iter();
+        Existing {
+            id: format!("id{index}"),
+            name: one.name.clone(),
+            state: "running".into(),
+            labels: labels.map(|(k, v)| (k.clone(), v.as_str().unwrap().to_owned())).collect(),
+            networks: one.networks.iter().map(|n| (n.clone(), "n1".to_owned())).collect(),
+            volumes: one.volumes.clone(),
+            ..Existing::default()
+        }
+    });
+    There {
+        containers: containers.collect(),
+        images: [("x".to_owned(), "sha256:1".to_owned())].into(),
+        networks: [("demo_default".to_owned(), "n1".to_owned())].into(),
+        ..There::default()
+    }
+}
+
+fn plan(project: &Project, there: &There) -> Reconciled {
+    let all = containers::desired(project, &peers("demo", &there.containers), &options((1, 41))).unwrap();
+    reconcile("demo", all, there).unwrap()
+}
+
+fn actions(project: &Project, there: &There) -> Vec<Action> {
+    plan(project, there).steps.into_iter().map(|s| s.action).collect()
+}
+
+const WEB: &str = "services: { web: { image: x, ports: ['80'], volumes: ['data:/d'] } }\nvolumes: { data: {} }";
+
+/// The action for the one container of `WEB`, after something about it was changed.
+fn after(change: impl FnOnce(&mut There)) -> Action {
+    let project = project(WEB);
+    let mut there = there(&project);
+    change(&mut there);
+    actions(&project, &there).remove(0)
+}
+
+fn reason(action: Action) -> String {
+    match action {
+        Action::Replace(reason) => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_unchanged_container_is_kept_or_started() {
+    assert_eq!(after(|_| {}), Action::Keep);
+    for state in ["exited", "created"] {
+        assert_eq!(after(|t| t.containers[0].state = state.into()), Action::Start);
+    }
+    for state in ["restarting", "paused"] {
+        assert_eq!(after(|t| t.containers[0].state = state.into()), Action::Keep);
+    }
+    assert_eq!(after(|t| t.containers.clear()), Action::Create);
+    assert_eq!(after(|t| t.containers[0].name = "0123456789ab_demo-web-1".into()), Action::Adopt);
+}
+
+#[test]
+fn every_difference_replaces_and_says_which() {
+    let label = |key: &'static str, value: &'static str| {
+        move |t: &mut There| {
+            t.containers[0].labels.insert(key.to_owned(), value.to_owned());
+        }
+    };
+    assert!(reason(after(label(labels::CONFIG_HASH, "0"))).contains("service was changed"));
+    assert!(reason(after(label(labels::ADDED, "log-rotation"))).contains("this host adds"));
+    assert!(reason(after(label(labels::INSTANCE, "i-2"))).contains("i-2"));
+    assert!(reason(after(label(labels::IMAGE, "sha256:0"))).contains("image x"));
+    assert!(reason(after(|t| t.containers[0].networks.clear())).contains("demo_default"));
+    let renamed = |t: &mut There| {
+        t.networks.insert("demo_default".into(), "n2".into());
+    };
+    assert!(reason(after(renamed)).contains("demo_default"));
+    assert!(reason(after(|t| t.renewed_networks = ["demo_default".to_owned()].into())).contains("made anew"));
+    assert!(reason(after(|t| t.containers[0].volumes.clear())).contains("demo_data"));
+    assert!(reason(after(|t| t.containers[0].state = "dead".into())).contains("dead"));
+    // An image that is not known cannot differ.
+    assert_eq!(after(|t| t.images.clear()), Action::Keep);
+}
+
+fn ended(text: &str, change: impl FnOnce(&mut There)) -> Action {
+    let project = project(text);
+    let mut there = there(&project);
+    let job = there.containers.iter_mut().find(|c| c.name.contains("job")).unwrap();
+    job.state = "exited".into();
+    job.exit_code = Some(0);
+    change(&mut there);
+    plan(&project, &there).steps.into_iter().find(|s| s.desired.service == "job").unwrap().action
+}
+
+#[test]
+fn a_job_that_is_done_is_not_run_again() {
+    let awaited = "services: { job: { image: x, restart: always }, web: { image: x, depends_on: { job: { condition: service_completed_successfully } } } }";
+    let plain = "services: { job: { image: x } }";
+    for text in [awaited, plain, "services: { job: { image: x, restart: on-failure } }"] {
+        assert_eq!(ended(text, |_| {}), Action::Keep, "{text}");
+        let failed = |t: &mut There| t.containers.iter_mut().for_each(|c| c.exit_code = Some(1));
+        assert_eq!(ended(text, failed), Action::Start, "{text}");
+    }
+    // One that we stopped did not end by itself.
+    assert_eq!(ended(plain, |t| t.stopped_by_us = ["id0".to_owned()].into()), Action::Start);
+    for serving in [
+        "services: { job: { image: x, restart: always } }",
+        "services: { job: { image: x, ports: ['80'] } }",
+        "services: { job: { image: x, healthcheck: { test: 'true' } } }",
+        "services: { job: { image: x }, web: { image: x, depends_on: [job] } }",
+    ] {
+        assert_eq!(ended(serving, |_| {}), Action::Start, "{serving}");
+    }
+}
+
+#[test]
+fn a_replacement_reaches_those_that_refer_to_it() {
+    let project = project(
+        "services: { a: { image: x }, b: { image: x, network_mode: 'service:a' }, c: { image: x, links: [b] }, d: { image: x, depends_on: { a: { restart: true, condition: service_started } } }, e: { image: x, depends_on: [a] } }",
+    );
+    let mut there = there(&project);
+    for one in &mut there.containers {
+        // As it was resolved when it was made.
+        one.labels.remove(labels::CONFIG_HASH);
+    }
+    let all = containers::desired(&project, &peers("demo", &there.containers), &options((1, 41))).unwrap();
+    for (one, existing) in all.iter().zip(&mut there.containers) {
+        existing.labels.insert(labels::CONFIG_HASH.into(), one.hash.clone());
+    }
+    assert!(actions(&project, &there).iter().all(|a| *a == Action::Keep));
+    there.containers[0].labels.insert(labels::CONFIG_HASH.into(), "old".into());
+    let actions = actions(&project, &there);
+    assert!(matches!(&actions[1], Action::Replace(why) if why.contains("'a'")), "{actions:?}");
+    assert!(matches!(&actions[2], Action::Replace(why) if why.contains("'b'")), "{actions:?}");
+    assert!(matches!(&actions[3], Action::Restart(why) if why.contains("'a'")), "{actions:?}");
+    assert_eq!(actions[4], Action::Keep);
+}
+
+#[test]
+fn what_is_too_much_is_removed_and_what_is_gone_is_named() {
+    let mut there = there(&project("services: { web: { image: x, scale: 3 }, old: { image: x } }"));
+    let mut leftover = there.containers[1].clone();
+    leftover.id = "tmp".into();
+    leftover.name = format!("0123456789ab_{}", leftover.name);
+    there.containers.push(leftover);
+    let plan = plan(&project("services: { web: { image: x } }"), &there);
+    let removed: Vec<_> = plan.remove.iter().map(|(c, _)| c.name.as_str()).collect();
+    assert_eq!(removed, ["0123456789ab_demo-web-1", "demo-web-2", "demo-web-3"]);
+    assert_eq!(plan.orphans.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(), ["demo-old-1"]);
+    assert_eq!(plan.steps[0].action, Action::Keep);
+}
+
+#[test]
+fn strangers_are_named_and_one_off_containers_are_nobodys() {
+    let project = project(WEB);
+    let all = || containers::desired(&project, &Peers::new(), &options((1, 41))).unwrap();
+    let mut there = there(&project);
+    there.containers[0].labels.remove(labels::MANAGED);
+    let err = reconcile("demo", all(), &there).unwrap_err();
+    assert!(err.message.contains("demo-web-1") && err.message.contains("not made by rolecall"), "{err}");
+    there.containers[0].name = "elsewhere".into();
+    there.containers[0].labels.insert(labels::ONEOFF.into(), "True".into());
+    let plan = reconcile("demo", all(), &there).unwrap();
+    assert_eq!(plan.steps[0].action, Action::Create);
+    assert!(plan.remove.is_empty() && plan.orphans.is_empty());
+}
+
+#[test]
+fn a_listed_container_is_read() {
+    let read = Existing::read(&json!({
+        "Id": "1", "Names": ["/web/alias", "/web"], "State": "exited", "Status": "Exited (137) 3 days ago",
+        "Labels": { "a": "b" }, "ImageID": "sha256:1", "NetworkSettings": { "Networks": { "n": { "NetworkID": "7" } } },
+        "Mounts": [{ "Type": "volume", "Name": "v" }, { "Type": "bind", "Name": "" }],
+    }));
+    assert_eq!((read.name.as_str(), read.exit_code, read.state.as_str()), ("web", Some(137), "exited"));
+    assert_eq!((read.networks["n"].as_str(), read.label("a"), read.volumes.len()), ("7", "b", 1));
+    assert_eq!(Existing::read(&json!({})), Existing::default());
+}
