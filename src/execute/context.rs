@@ -1,0 +1,219 @@
+//! What every step of a run has at hand.
+
+use std::{
+    cell::{OnceCell, RefCell},
+    collections::BTreeMap,
+    rc::Rc,
+};
+
+use futures_util::future::join_all;
+
+use crate::{
+    compose::Project,
+    error::{Cause, Error, Result},
+    execute::{
+        credentials::Credentials,
+        docker::{Archive, Docker},
+        images::Images,
+        journal::{Event, Journal},
+        launch::LaunchState,
+    },
+    facts::Facts,
+    fetch,
+    manifest::extension::DockerSettings,
+    paths::Paths,
+    plan::{labels, ports::HostPort, reconcile},
+    retry::{Policy, Retry},
+    world::World,
+};
+
+/// What those who watch a run are told.
+#[derive(Clone, Debug)]
+pub enum Progress {
+    /// How many steps there are more.
+    Steps(usize),
+    /// A step is looked at.
+    Begun(String),
+    /// A step has ended well, and whether it changed something.
+    Ended {
+        /// Name of the step.
+        name: String,
+        /// Whether it changed something.
+        changed: bool,
+    },
+    /// A step has failed.
+    Failed(String),
+    /// What a service has come to.
+    Service {
+        /// Name of the service.
+        service: String,
+        /// `running`, `healthy`, `completed` or `failed`.
+        state: String,
+    },
+}
+
+/// The outside world, and what the run remembers and tells.
+pub struct Context {
+    /// The outside world.
+    pub world: World,
+    /// Tries again, within the deadline of the run.
+    pub retry: Retry,
+    /// Where things are kept.
+    pub paths: Paths,
+    /// Environment of scripts: the facts of this host.
+    pub environment: BTreeMap<String, String>,
+    /// Credentials for registries.
+    pub credentials: Rc<Credentials>,
+    /// `DOCKER_HOST`, where it is set.
+    pub docker_host: Option<String>,
+    /// For whom further things are fetched, and which accounts are trusted.
+    origin: (Facts, Vec<String>),
+    /// What is launched, once an engine has been looked at.
+    launch: OnceCell<Rc<LaunchState>>,
+    /// Ids of the containers that steps have made or found.
+    ids: RefCell<BTreeMap<String, String>>,
+    journal: Rc<RefCell<Journal>>,
+    watcher: RefCell<Box<dyn FnMut(Progress)>>,
+}
+
+impl Context {
+    /// A context whose progress is told to `watcher`.
+    pub fn new(
+        (world, retry, paths): (World, Retry, Paths),
+        environment: BTreeMap<String, String>,
+        credentials: Credentials,
+        docker_host: Option<&str>,
+        origin: (Facts, Vec<String>),
+        journal: Rc<RefCell<Journal>>,
+        watcher: Box<dyn FnMut(Progress)>,
+    ) -> Self {
+        Self {
+            world,
+            retry,
+            paths,
+            environment,
+            credentials: Rc::new(credentials),
+            docker_host: docker_host.map(str::to_owned),
+            origin,
+            launch: OnceCell::new(),
+            ids: RefCell::default(),
+            journal,
+            watcher: RefCell::new(watcher),
+        }
+    }
+
+    /// Tells those who watch.
+    pub fn tell(&self, progress: Progress) {
+        (self.watcher.borrow_mut())(progress);
+    }
+
+    /// Writes an event; `sync` makes sure that it is on the disk.
+    ///
+    /// # Errors
+    /// The disk is full or fails.
+    pub fn journal(&self, event: Event, sync: bool) -> Result<()> {
+        self.journal.borrow_mut().write(event, sync)
+    }
+
+    /// How often a step will have been begun for this instance when it is begun now.
+    pub fn attempt(&self, step: &str) -> u32 {
+        self.journal.borrow().past().attempts.get(step).copied().unwrap_or(0) + 1
+    }
+
+    /// Whether the journal says that a step has ended well in an earlier run of this instance.
+    pub fn done_before(&self, step: &str) -> bool {
+        self.journal.borrow().past().done.contains(step)
+    }
+
+    /// The engine of this machine, as the manifest wants it.
+    ///
+    /// # Errors
+    /// `manifest-invalid` where it cannot be set up from here.
+    pub fn docker(&self, retry: &Retry, settings: &DockerSettings) -> Result<Docker> {
+        let named = settings.named.then(|| settings.clone());
+        let (world, retrying, origin) = (self.world.clone(), retry.clone(), self.origin.clone());
+        let archive: Archive = Box::new(move |address| {
+            let (world, retry, (facts, owners)) = (world.clone(), retrying.clone(), origin.clone());
+            Box::pin(async move { fetch::archive(&world, &retry, &address, &facts, &owners).await })
+        });
+        Docker::new(&self.world, retry, &self.paths, named, self.docker_host.as_deref(), archive)
+    }
+
+    /// Says what is launched; the first word counts.
+    pub fn launching(&self, state: Rc<LaunchState>) {
+        // A second call has the same project and engine.
+        let _ = self.launch.set(state);
+    }
+
+    /// What is launched.
+    ///
+    /// # Errors
+    /// Nothing is: no step that asks stands in the plan then.
+    pub fn launch(&self) -> Result<&Rc<LaunchState>> {
+        self.launch.get().ok_or_else(|| Error::new(Cause::EngineUnreachable, "no engine has been looked at yet"))
+    }
+
+    /// The project that is launched.
+    ///
+    /// # Errors
+    /// As [`Context::launch`].
+    pub fn project(&self) -> Result<&Rc<Project>> {
+        self.launch().map(|launch| &launch.project)
+    }
+
+    /// Brings images.
+    ///
+    /// # Errors
+    /// As [`Context::launch`].
+    pub fn images(&self) -> Result<Images> {
+        let info = &self.launch()?.info;
+        Ok(Images::new(self.world.clone(), self.retry.clone(), Rc::clone(&self.credentials), info))
+    }
+
+    /// Remembers which container has a name now.
+    pub fn remember(&self, name: &str, id: String) {
+        self.ids.borrow_mut().insert(name.to_owned(), id);
+    }
+
+    /// The id of a container: of the one that was made, else of the one that was there.
+    ///
+    /// # Errors
+    /// There is none; the step that makes it comes first.
+    pub fn container(&self, step: &reconcile::Step) -> Result<String> {
+        let name = &step.desired.name;
+        let made = self.ids.borrow().get(name).cloned();
+        made.or_else(|| step.existing.as_ref().map(|there| there.id.clone()))
+            .ok_or_else(|| Error::new(Cause::ContainerFailed, format!("container {name} has not been made")))
+    }
+
+    /// Ports that containers of ours publish, also those whose start was cut off half way: what the engine lists of
+    /// them may not show their ports yet, though its proxy holds them already. `None` where no engine answers.
+    pub async fn published(&self) -> Option<Vec<HostPort>> {
+        let engine = self.world.engine.as_ref();
+        let any = || vec![format!("{}=true", labels::MANAGED)];
+        let filter = self.launch.get().map_or_else(any, |launch| labels::ours(&launch.project.name));
+        let ours = engine.containers(&filter).await.ok()?;
+        let bound = ours.iter().map(async |item| {
+            let id = item["Id"].as_str().unwrap_or_default();
+            let details = engine.inspect_container(id).await.ok().flatten().unwrap_or_default();
+            let mut ports = HostPort::of_listed(item);
+            ports.extend(HostPort::of_bindings(&details["HostConfig"]["PortBindings"]));
+            ports
+        });
+        Some(join_all(bound).await.into_iter().flatten().collect())
+    }
+
+    /// Asks the engine for something, again where that can help.
+    ///
+    /// # Errors
+    /// The last answer.
+    pub async fn engine<T>(
+        &self,
+        retry: &Retry,
+        verb: &str,
+        what: &str,
+        op: impl AsyncFnMut(u32) -> Result<T>,
+    ) -> Result<T> {
+        retry.run(&format!("{verb} {what}"), Policy::SERVICE.attempt_timeout(None), op).await
+    }
+}

@@ -1,0 +1,253 @@
+//! Looks at what the engine has, and makes of that and of the project the second graph of a run.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    rc::Rc,
+    time::Duration,
+};
+
+use futures_util::future::{try_join, try_join_all};
+use serde_json::Value;
+
+use crate::{
+    compose::Project,
+    error::{Error, Result},
+    execute::Context,
+    host::files,
+    manifest::extension::{Extension, READY_TIMEOUT},
+    paths::Paths,
+    plan::{
+        Action, Launch, Plan, PullPolicy, Step,
+        containers::{self, Options},
+        images, labels, launch_steps,
+        networks::{self, NetworkAction},
+        reconcile::{self, Existing, There},
+        volumes,
+    },
+    retry::Policy,
+    world::{ApiVersion, Engine},
+};
+
+/// Longest time for one image that the registry is asked for again.
+const REFRESH: Duration = Duration::from_secs(30 * 60);
+
+/// What is launched, and on what.
+#[derive(Debug)]
+pub struct LaunchState {
+    /// The project.
+    pub project: Rc<Project>,
+    /// The engine's answer to `GET /info`; null where none answers.
+    pub info: Value,
+    api: ApiVersion,
+    instance: String,
+    containers_dir: Option<PathBuf>,
+    log_rotation: bool,
+}
+
+impl LaunchState {
+    /// What containers are made with besides their services.
+    pub fn options(&self) -> Options<'static> {
+        Options {
+            api: self.api,
+            instance: Some(self.instance.clone()),
+            environment_files: Vec::new(),
+            containers_dir: self.containers_dir.clone(),
+            log_rotation: self.log_rotation,
+            platform: std::env::var("DOCKER_DEFAULT_PLATFORM").ok().filter(|p| !p.is_empty()),
+            read: &|path| std::fs::read_to_string(path),
+        }
+    }
+}
+
+/// Looks at the engine. One that does not answer counts as empty where `absent_is_empty`: for `plan`, on a host that has
+/// no Docker yet.
+///
+/// # Errors
+/// The engine does not answer.
+pub async fn look(
+    cx: &Context,
+    project: &Rc<Project>,
+    extension: &Extension,
+    instance: &str,
+    absent_is_empty: bool,
+) -> Result<()> {
+    let engine = cx.world.engine.as_ref();
+    let ask = async |_| try_join(engine.version(), engine.info()).await;
+    let (version, info) = if absent_is_empty {
+        ask(1).await.unwrap_or_default()
+    } else {
+        cx.retry.run("ask the engine what it is", Policy::SERVICE.budget(Duration::from_secs(60)), ask).await?
+    };
+    cx.launching(Rc::new(LaunchState {
+        project: Rc::clone(project),
+        api: ApiVersion::spoken(&version).unwrap_or(ApiVersion::NEWEST),
+        instance: instance.to_owned(),
+        containers_dir: extension.host.containers_dir.clone(),
+        log_rotation: needs_rotation(&info, cx.docker_host.is_none()),
+        info,
+    }));
+    Ok(())
+}
+
+/// The pulls that must come before anything is compared: images whose policy asks the registry although the engine
+/// has them. All others are pulled beside everything else.
+///
+/// # Errors
+/// A project that this engine cannot run.
+pub fn refresh(cx: &Context) -> Result<Plan> {
+    let launch = cx.launch()?;
+    let mut plan = Plan::default();
+    for need in images::needs(&containers::desired(&launch.project, &BTreeMap::new(), &launch.options())?) {
+        if matches!(need.policy, PullPolicy::Always | PullPolicy::Every(_)) {
+            plan.add(Step::new(format!("image:{}", need.image), "", REFRESH, Action::Image(need)), []);
+        }
+    }
+    Ok(plan)
+}
+
+/// The second graph: what has to be done so that what is there becomes what has to be.
+///
+/// # Errors
+/// A project that this engine cannot run, a container or network in the way that is not ours, no engine.
+pub async fn plan(cx: &Context, extension: &Extension, unit: bool) -> Result<Plan> {
+    let launch = cx.launch()?;
+    let project = &launch.project;
+    let engine = cx.world.engine.as_ref();
+    let answers = !launch.info.is_null();
+    let list = async |_| engine.containers(&[]).await;
+    let listed = if answers { cx.engine(&cx.retry, "list", "the containers", list).await? } else { Vec::new() };
+    let containers: Vec<Existing> = listed.iter().map(Existing::read).collect();
+    let peers = reconcile::peers(&project.name, &containers);
+    let desired = containers::desired(project, &peers, &launch.options())?;
+    let wanted_networks = networks::desired(project, Some(&launch.instance));
+    let wanted_volumes = volumes::desired(project, Some(&launch.instance));
+    let needs = images::needs(&desired);
+    let seen = if answers {
+        let look = async |_| {
+            let images = needs.iter().map(|need| need.image.as_str());
+            let networks = wanted_networks.iter().map(|network| network.name.as_str());
+            let volumes = wanted_volumes.iter().map(|volume| volume.name.as_str());
+            Seen::look(engine, images, networks, volumes).await
+        };
+        cx.engine(&cx.retry, "look for", "images, networks and volumes", look).await?
+    } else {
+        Seen::default()
+    };
+    let mut there = There {
+        containers,
+        images: ids(&seen.images),
+        networks: ids(&seen.networks),
+        renewed_networks: BTreeSet::new(),
+        stopped_by_us: stopped(&cx.paths),
+    };
+    let mut compared_networks = Vec::new();
+    for network in wanted_networks {
+        let action = if answers || network.body.is_some() {
+            networks::compare(&network, &project.name, seen.networks.get(&network.name))?
+        } else {
+            NetworkAction::Keep
+        };
+        if action == NetworkAction::Replace {
+            there.renewed_networks.insert(network.name.clone());
+        }
+        compared_networks.push((network, action));
+    }
+    let mut compared_volumes = Vec::new();
+    for volume in wanted_volumes.into_iter().filter(|volume| answers || volume.body.is_some()) {
+        let action = volumes::compare(&volume, &project.name, seen.volumes.get(&volume.name))?;
+        compared_volumes.push((volume, action));
+    }
+    let missing = needs.into_iter().filter(|need| !seen.images.contains_key(&need.image)).collect();
+    let reconciled = reconcile::reconcile(&project.name, desired, &there)?;
+    let replaced_images = if extension.host.prune { replaced(&reconciled) } else { Vec::new() };
+    Ok(launch_steps(Launch {
+        project,
+        reconciled,
+        networks: compared_networks,
+        volumes: compared_volumes,
+        missing,
+        ready: extension.ready_timeout.unwrap_or(READY_TIMEOUT),
+        unit,
+        replaced_images,
+    }))
+}
+
+/// Remembers which containers were stopped by us, on top of those that have not been started again since.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn remember_stopped(paths: &Paths, ids: &BTreeSet<String>) -> Result<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let mut all = stopped(paths);
+    all.extend(ids.iter().cloned());
+    files::write_atomic(&paths.stopped(), &serde_json::to_vec(&all).unwrap_or_default(), 0o600)
+}
+
+/// Forgets which containers were stopped by us: they are started again.
+///
+/// # Errors
+/// The file cannot be removed.
+pub fn forget_stopped(paths: &Paths) -> Result<()> {
+    files::remove(&paths.stopped())
+}
+
+/// What cannot be read costs at most that a job which was stopped half way is taken for done.
+fn stopped(paths: &Paths) -> BTreeSet<String> {
+    let text = std::fs::read(paths.stopped()).unwrap_or_default();
+    serde_json::from_slice(&text).unwrap_or_default()
+}
+
+fn ids(of: &BTreeMap<String, Value>) -> BTreeMap<String, String> {
+    of.iter().map(|(name, value)| (name.clone(), value["Id"].as_str().unwrap_or_default().to_owned())).collect()
+}
+
+/// What the engine has of what the project names.
+#[derive(Default)]
+struct Seen {
+    images: BTreeMap<String, Value>,
+    networks: BTreeMap<String, Value>,
+    volumes: BTreeMap<String, Value>,
+}
+
+impl Seen {
+    async fn look<'a>(
+        engine: &dyn Engine,
+        images: impl Iterator<Item = &'a str>,
+        networks: impl Iterator<Item = &'a str>,
+        volumes: impl Iterator<Item = &'a str>,
+    ) -> Result<Self> {
+        let images = images.map(async |name| Ok::<_, Error>((name, engine.inspect_image(name).await?)));
+        let networks = networks.map(async |name| Ok::<_, Error>((name, engine.inspect_network(name).await?)));
+        let volumes = volumes.map(async |name| Ok::<_, Error>((name, engine.inspect_volume(name).await?)));
+        let all = try_join(try_join_all(images), try_join(try_join_all(networks), try_join_all(volumes)));
+        let (images, (networks, volumes)) = all.await?;
+        Ok(Self { images: present(images), networks: present(networks), volumes: present(volumes) })
+    }
+}
+
+fn present(all: Vec<(&str, Option<Value>)>) -> BTreeMap<String, Value> {
+    all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
+/// Images of containers that go.
+fn replaced(reconciled: &reconcile::Reconciled) -> Vec<String> {
+    let steps = reconciled.steps.iter().filter(|s| matches!(s.action, reconcile::Action::Replace(_)));
+    let old = steps.filter_map(|s| s.existing.as_ref()).chain(reconciled.remove.iter().map(|(old, _)| old));
+    let image = |c: &Existing| match c.label(labels::IMAGE) {
+        "" => c.image_id.clone(),
+        id => id.to_owned(),
+    };
+    old.map(image).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// Whether containers need log rotation of their own: the engine writes json files, and its own settings, where they
+/// can be seen, do not rotate them.
+fn needs_rotation(info: &Value, local: bool) -> bool {
+    let driver = info["LoggingDriver"].as_str().unwrap_or("json-file");
+    let text = if local { std::fs::read(Path::new("/etc/docker/daemon.json")).unwrap_or_default() } else { Vec::new() };
+    let settings: Value = serde_json::from_slice(&text).unwrap_or_default();
+    driver == "json-file" && settings["log-opts"]["max-size"].is_null()
+}

@@ -1,0 +1,209 @@
+//! What each kind of step does, and how it is seen that it is done already.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    rc::Rc,
+};
+
+use crate::{
+    error::{Cause, Error, Result},
+    execute::{
+        Context, Outcome, containers,
+        images::Image,
+        machine::Machine,
+        packages,
+        ready::{Ready, Target},
+        resources,
+        script::Script as ScriptRun,
+        units,
+    },
+    fetch::project,
+    plan::{Action, Step, Until, containers as desired, ports, reconcile, render::Verdict},
+    retry::Retry,
+};
+
+/// Whether a step is done already, so that it needs no attempt and leaves no trace.
+///
+/// # Errors
+/// What keeps us from seeing it.
+pub async fn check(cx: &Context, step: &Step) -> Result<bool> {
+    let machine = || Machine::new(&cx.world, &cx.retry);
+    match &step.action {
+        Action::Project { dir, files } => Ok(project::preview(files, dir)?.none() && dir.exists()),
+        Action::Upgrade(_) | Action::Script(_) => Ok(cx.done_before(&step.id)),
+        Action::Packages(names) => packages::check(&machine(), names).await,
+        Action::Docker(settings) => cx.docker(&cx.retry, settings)?.check().await,
+        Action::Image(need) => Ok(!cx.images()?.must_pull(need).await?),
+        Action::Unit(grace) => units::check(&machine(), &binary()?, *grace).await,
+        // The plan has a step for these only where there is something to do.
+        Action::Network(_)
+        | Action::Volume(_)
+        | Action::Container(_)
+        | Action::Start(_)
+        | Action::Remove { .. }
+        | Action::Prune { .. }
+        | Action::Ports(_)
+        | Action::Ready { .. } => Ok(false),
+    }
+}
+
+/// What a step would do, for `rolecall plan`; what cannot be seen from here is told as it is.
+pub async fn foresee(cx: &Context, step: &Step) -> Verdict {
+    match check(cx, step).await {
+        Ok(true) => Verdict::Done,
+        Ok(false) if matches!(step.action, Action::Ports(_)) => match apply(cx, &cx.retry, step, 1).await {
+            Ok(_) => Verdict::Done,
+            Err(err) => Verdict::Todo(format!("would fail: {err}")),
+        },
+        Ok(false) => Verdict::Todo(step.describe()),
+        Err(err) => Verdict::Todo(format!("{} ({err})", step.describe())),
+    }
+}
+
+/// Does what a step is for.
+///
+/// # Errors
+/// Why it could not be done.
+pub async fn apply(cx: &Context, retry: &Retry, step: &Step, attempt: u32) -> Result<Outcome> {
+    let machine = || Machine::new(&cx.world, retry);
+    let engine = cx.world.engine.as_ref();
+    let changed = |what: &str| Ok(Outcome::Changed(what.to_owned()));
+    match &step.action {
+        Action::Project { dir, files } => {
+            let made = project::install(files, dir)?;
+            Ok(Outcome::Changed(format!("{} files written, {} deleted", made.written.len(), made.deleted.len())))
+        }
+        Action::Upgrade(which) => packages::Packages::of(&machine())?.upgrade(*which).await,
+        Action::Packages(names) => packages::apply(&machine(), names).await,
+        Action::Docker(settings) => cx.docker(retry, settings)?.apply().await,
+        Action::Script(script) => {
+            let mut env = cx.environment.clone();
+            env.insert("ROLECALL_ATTEMPT".to_owned(), attempt.to_string());
+            let run =
+                ScriptRun { name: script.name.clone(), content: script.body.clone(), env, timeout: retry.remaining() };
+            run.run(&cx.world, retry, &cx.paths).await?;
+            changed("ran to its end")
+        }
+        Action::Ports(requests) => {
+            let listeners = cx.world.host.listeners().await?;
+            ports::held(requests, &listeners, cx.published().await.as_deref())?;
+            Ok(Outcome::Unchanged)
+        }
+        Action::Unit(grace) => units::apply(&machine(), &binary()?, *grace).await,
+        Action::Image(need) => {
+            cx.images()?.ensure(need).await?;
+            changed("pulled")
+        }
+        Action::Network(network) => {
+            let project = cx.project()?.name.clone();
+            cx.engine(retry, "create", &network.name, async |_| {
+                resources::ensure_network(engine, &project, network).await
+            })
+            .await?;
+            changed("created")
+        }
+        Action::Volume(volume) => {
+            let project = cx.project()?.name.clone();
+            cx.engine(retry, "create", &volume.name, async |_| {
+                resources::ensure_volume(engine, &project, volume).await
+            })
+            .await?;
+            changed("created")
+        }
+        Action::Container(step) => {
+            let name = step.desired.name.clone();
+            let id = cx.engine(retry, "create", &name, async |_| container(cx, step).await).await?;
+            cx.remember(&name, id);
+            changed("created")
+        }
+        Action::Start(step) => {
+            let name = &step.desired.name;
+            let id = cx.container(step)?;
+            cx.engine(retry, "start", name, async |_| containers::start(engine, step, &id).await).await?;
+            cx.remember(name, id);
+            changed("started")
+        }
+        Action::Ready { service, containers, until } => ready(cx, retry, service, containers, *until).await,
+        Action::Remove { existing, why } => {
+            cx.engine(retry, "remove", &existing.name, async |_| containers::remove(engine, existing, why).await)
+                .await?;
+            changed("removed")
+        }
+        Action::Prune { images } => {
+            let mut gone = 0;
+            for id in images {
+                // Another tag or container may still need it; the engine knows.
+                gone += usize::from(engine.remove_image(id).await.is_ok());
+            }
+            Ok(Outcome::Changed(format!("{gone} images removed")))
+        }
+    }
+}
+
+/// This very program, for the unit that calls it.
+fn binary() -> Result<PathBuf> {
+    std::env::current_exe().map_err(|err| Error::io("find", Path::new("/proc/self/exe"), &err))
+}
+
+/// Makes a container. One that refers to others by their ids is described anew, now that those are there.
+async fn container(cx: &Context, step: &Rc<reconcile::Step>) -> Result<String> {
+    let engine = cx.world.engine.as_ref();
+    let found = engine.inspect_image(&step.desired.image).await?;
+    let image = found.as_ref().map(Image::read).ok_or_else(|| {
+        Error::new(Cause::ImageNotFound, format!("image {} is gone before its container was made", step.desired.image))
+    })?;
+    if step.desired.references.is_empty() {
+        return containers::prepare(engine, step, &image).await;
+    }
+    let launch = cx.launch()?;
+    let there: Vec<_> = engine.containers(&[]).await?.iter().map(reconcile::Existing::read).collect();
+    let peers = reconcile::peers(&launch.project.name, &there);
+    let service = launch.project.services.get(&step.desired.service).ok_or_else(|| {
+        Error::new(Cause::ContainerFailed, format!("service {} is not in the project", step.desired.service))
+    })?;
+    let desired = desired::container(&launch.project, service, step.desired.number, &peers, &launch.options())?;
+    let step = reconcile::Step { desired, ..reconcile::Step::clone(step) };
+    containers::prepare(engine, &step, &image).await
+}
+
+async fn ready(
+    cx: &Context,
+    retry: &Retry,
+    service: &str,
+    containers: &[Rc<reconcile::Step>],
+    until: Option<Until>,
+) -> Result<Outcome> {
+    let mut targets = Vec::new();
+    for container in containers {
+        let mut target = Target::goal(&container.desired, &cx.container(container)?);
+        target.until = until.unwrap_or(target.until);
+        targets.push(target);
+    }
+    let completes = targets.iter().any(|t| t.until == Until::Completed);
+    let checked = containers.iter().any(|c| c.desired.has_health_check() == Some(true));
+    let project = cx.project()?.name.clone();
+    let ready = Ready { engine: cx.world.engine.as_ref(), clock: cx.world.clock.as_ref(), retry, project: &project };
+    let result = ready.wait(targets, retry.remaining()).await;
+    let state = match (&result, completes, checked) {
+        (Err(_), ..) => "failed",
+        (Ok(()), true, _) => "completed",
+        (Ok(()), _, true) => "healthy",
+        (Ok(()), ..) => "running",
+    };
+    cx.tell(super::Progress::Service { service: service.to_owned(), state: state.to_owned() });
+    result.map(|()| Outcome::Unchanged)
+}
+
+/// Facts that a script sees besides those of interpolation.
+pub fn script_environment(
+    variables: &BTreeMap<String, String>,
+    region: &str,
+    bucket_url: Option<String>,
+) -> BTreeMap<String, String> {
+    let mut env = variables.clone();
+    env.insert("AWS_REGION".to_owned(), region.to_owned());
+    env.insert("REGION".to_owned(), region.to_owned());
+    env.extend(bucket_url.map(|url| ("S3_BUCKET_URL".to_owned(), url)));
+    env
+}

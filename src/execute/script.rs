@@ -1,0 +1,164 @@
+//! Stage two: one script, run as root, its output told line by line, its exit code the verdict.
+
+use std::{
+    collections::BTreeMap,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rustix::fs::{StatVfsMountFlags, statvfs};
+use tracing::info;
+
+use crate::{
+    error::{Cause, Error, Result},
+    host::files,
+    paths::Paths,
+    retry::{Retry, seconds},
+    world::{Command, World},
+};
+
+/// A script, as it was fetched.
+#[derive(Clone, Debug)]
+pub struct Script {
+    /// Its name in the log and in errors: the last part of its source, `bootstrap/10-users.sh`.
+    pub name: String,
+    /// Content.
+    pub content: Vec<u8>,
+    /// Variables on top of the agent's own: facts, attempt, region, bucket. Proxies are inherited.
+    pub env: BTreeMap<String, String>,
+    /// How long it may take, within the deadline of the run.
+    pub timeout: Option<Duration>,
+}
+
+impl Script {
+    /// Runs the script to its end. It is written to a private file, which goes afterwards.
+    ///
+    /// # Errors
+    /// `script-failed` with code and last lines, or where it cannot be run at all; `script-timeout`; `io` and
+    /// `disk-full` for its file.
+    pub async fn run(&self, world: &World, retry: &Retry, paths: &Paths) -> Result<()> {
+        let interpreter = self.interpreter()?;
+        let folder = paths.state.join("scripts");
+        let path = self.write(&folder)?;
+        let _gone = Removed(&path);
+        let mut argv = vec![path.to_string_lossy().into_owned()];
+        // A file system that runs no programs still lets an interpreter read one; a script that names none is
+        // for the shell, as everywhere.
+        if interpreter.is_none() || is_noexec(&folder) {
+            argv.splice(..0, interpreter.unwrap_or_else(|| vec!["/bin/sh".into()]));
+        }
+        let mut env = BTreeMap::from([("HOME".to_owned(), "/root".to_owned())]);
+        env.extend(self.env.clone());
+        let timeout = [self.timeout, retry.remaining()].into_iter().flatten().min();
+        let command = Command { argv, env, dir: Some("/".into()), timeout };
+        let begin = world.clock.now();
+        info!(target: "script", script = self.name, "started");
+        let finished =
+            world.host.run(&command, &mut |line| info!(target: "script", script = self.name, "{line}")).await?;
+        let took = seconds(world.clock.now() - begin);
+        if finished.timed_out {
+            let within = seconds(timeout.unwrap_or_default());
+            return Err(Error::new(Cause::ScriptTimeout, format!("script {} did not end within {within}", self.name))
+                .hint("see its last lines below for where it was")
+                .output(finished.tail));
+        }
+        if finished.code != 0 {
+            let how = match finished.code {
+                code @ 129..=192 => format!("was ended by signal {}", code - 128),
+                code => format!("exited with {code}"),
+            };
+            return Err(Error::new(Cause::ScriptFailed, format!("script {} {how} after {took}", self.name))
+                .hint("its last lines are below; correct it at its source, then run again")
+                .output(finished.tail));
+        }
+        info!(target: "script", script = self.name, "done after {took}");
+        Ok(())
+    }
+
+    /// The words of the first line after `#!`, as the kernel splits them: the program, and all the rest as one
+    /// argument. `None` without such a line.
+    fn interpreter(&self) -> Result<Option<Vec<String>>> {
+        let refuse = |what: String, hint: &str| {
+            Err(Error::new(Cause::ScriptFailed, format!("script {} cannot be run: {what}", self.name)).hint(hint))
+        };
+        if self.content.starts_with(b"\xef\xbb\xbf#!") {
+            return refuse("a byte order mark stands before #!".into(), "save it as UTF-8 without a byte order mark");
+        }
+        let Some(rest) = self.content.strip_prefix(b"#!") else {
+            return Ok(None);
+        };
+        let line = rest.split(|b| *b == b'\n').next().unwrap_or_default();
+        let line = String::from_utf8_lossy(line);
+        if line.ends_with('\r') {
+            return refuse(
+                format!("its first line ends as in Windows, so that #!{} names no program", line.trim()),
+                "convert its line ends from CRLF to LF, for instance with `sed -i 's/\\r$//'`",
+            );
+        }
+        let line = line.trim();
+        let (program, argument) = line.split_once([' ', '\t']).unwrap_or((line, ""));
+        if !Path::new(program).exists() {
+            return refuse(
+                format!("#!{program} names no program of this host"),
+                "install it by x-rolecall.host.packages",
+            );
+        }
+        let argument = Some(argument.trim()).filter(|a| !a.is_empty());
+        Ok(Some([Some(program), argument].into_iter().flatten().map(str::to_owned).collect()))
+    }
+
+    fn write(&self, folder: &Path) -> Result<PathBuf> {
+        files::create_private(folder)?;
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))
+            .map_err(|err| Error::io("make private", folder, &err))?;
+        // A name with folders in it stays one file.
+        let path = folder.join(self.name.replace(['/', '\0'], "-").trim_start_matches('.'));
+        files::write_atomic(&path, &self.content, 0o700)?;
+        Ok(path)
+    }
+}
+
+fn is_noexec(folder: &Path) -> bool {
+    statvfs(folder).is_ok_and(|fs| fs.f_flag.contains(StatVfsMountFlags::NOEXEC))
+}
+
+/// Removes the file at the end, however that comes: a script may hold what only root should read.
+struct Removed<'a>(&'a Path);
+
+impl Drop for Removed<'_> {
+    fn drop(&mut self) {
+        // One that stays is overwritten by the next run.
+        let _ = std::fs::remove_file(self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interpreter(content: &[u8]) -> Result<Option<Vec<String>>> {
+        let script = Script { name: "x.sh".into(), content: content.to_vec(), env: BTreeMap::new(), timeout: None };
+        script.interpreter()
+    }
+
+    #[test]
+    fn the_first_line_is_split_as_the_kernel_does() {
+        assert_eq!(interpreter(b"#! /bin/sh\n").unwrap().unwrap(), ["/bin/sh"]);
+        assert_eq!(interpreter(b"#!/bin/sh -e -u\n").unwrap().unwrap(), ["/bin/sh", "-e -u"]);
+        assert_eq!(interpreter(b"echo\n").unwrap(), None);
+    }
+
+    #[test]
+    fn a_first_line_that_cannot_work_is_explained() {
+        for (content, word) in [
+            (&b"#!/bin/sh\r\necho\r\n"[..], "ends as in Windows, so that #!/bin/sh names no program"),
+            (b"\xef\xbb\xbf#!/bin/sh\n", "byte order mark"),
+            (b"#!/no/such/interpreter\n", "#!/no/such/interpreter names no program of this host"),
+        ] {
+            let err = interpreter(content).unwrap_err();
+            assert_eq!(err.cause, Cause::ScriptFailed);
+            assert!(err.message.starts_with("script x.sh cannot be run: ") && err.message.contains(word), "{err}");
+        }
+    }
+}

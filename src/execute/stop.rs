@@ -1,0 +1,174 @@
+//! Stopping: in reverse dependency order, each container with its own grace, knowing nothing but labels.
+//!
+//! The order comes from the label that Compose keeps of `depends_on`, hooks from one of our own, the grace from the
+//! container. Only containers that carry both kinds of labels are touched.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use tracing::{info, warn};
+
+use crate::{
+    compose::model::ServiceHook,
+    error::{Error, Result},
+    execute::{containers, containers::DEFAULT_GRACE, resources},
+    plan::{labels, reconcile::Existing},
+    world::Engine,
+};
+
+/// What `stop` or `down` has done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Ids of the containers that ran and were stopped: the next run starts them again.
+    pub stopped: BTreeSet<String>,
+    /// Names of what was removed.
+    pub removed: Vec<String>,
+}
+
+/// Stops all containers of ours, of one project or of all.
+///
+/// # Errors
+/// The first failure, after all others were stopped.
+pub async fn stop(engine: &dyn Engine, project: Option<&str>) -> Result<Outcome> {
+    let all = ours(engine, project).await?;
+    let running = all.into_iter().filter(Existing::is_up).collect();
+    let mut outcome = Outcome::default();
+    in_reverse(
+        running,
+        async |one: &Existing| container(engine, one).await,
+        |one| {
+            outcome.stopped.insert(one.id);
+        },
+    )
+    .await?;
+    Ok(outcome)
+}
+
+/// Stops and removes all containers of ours and their networks. Volumes and images stay.
+///
+/// # Errors
+/// The first failure, after all others were removed.
+pub async fn down(engine: &dyn Engine, project: Option<&str>) -> Result<Outcome> {
+    let all = ours(engine, project).await?;
+    let mut outcome = Outcome::default();
+    let remove = async |one: &Existing| {
+        container(engine, one).await?;
+        engine.remove_container(&one.id, true, false).await
+    };
+    in_reverse(all, remove, |one| outcome.removed.push(one.name)).await?;
+    let mut filter = vec![format!("{}=true", labels::MANAGED)];
+    filter.extend(project.map(|project| format!("{}={project}", labels::PROJECT)));
+    for network in engine.networks(&filter).await? {
+        let name = network["Name"].as_str().unwrap_or_default();
+        if resources::labels_of(&network).contains_key(labels::NETWORK) {
+            match engine.remove_network(network["Id"].as_str().unwrap_or(name)).await {
+                Ok(()) => {
+                    info!(network = name, "network {name} removed");
+                    outcome.removed.push(name.to_owned());
+                }
+                Err(err) => warn!(network = name, "network {name} stays: {err}"),
+            }
+        }
+    }
+    Ok(outcome)
+}
+
+async fn ours(engine: &dyn Engine, project: Option<&str>) -> Result<Vec<Existing>> {
+    let mut filter = vec![format!("{}=true", labels::MANAGED), labels::PROJECT.to_owned()];
+    filter.extend(project.map(|project| format!("{}={project}", labels::PROJECT)));
+    let all = engine.containers(&filter).await?;
+    Ok(all.iter().map(Existing::read).filter(|c| c.is_ours(c.label(labels::PROJECT))).collect())
+}
+
+/// Runs its hooks and stops one container; one that is stopped or gone already is fine.
+///
+/// # Errors
+/// Those of the engine.
+pub(super) async fn container(engine: &dyn Engine, one: &Existing) -> Result<()> {
+    if !one.is_up() {
+        return Ok(());
+    }
+    let Some(there) = engine.inspect_container(&one.id).await? else { return Ok(()) };
+    if there["State"]["Running"] == true {
+        for hook in hooks(one) {
+            // A hook that fails must not keep the machine from going down.
+            if let Err(err) = containers::run_hook(engine, &one.id, &one.name, "pre_stop", &hook).await {
+                warn!(container = one.name, "{err}");
+            }
+        }
+    }
+    let grace = there["Config"]["StopTimeout"].as_u64().map_or(DEFAULT_GRACE, Duration::from_secs);
+    info!(container = one.name, "stopping {}, {} s at most", one.name, grace.as_secs());
+    engine.stop_container(&one.id, None).await
+}
+
+fn hooks(one: &Existing) -> Vec<ServiceHook> {
+    crate::plan::containers::read_hooks(one.label(labels::PRE_STOP))
+}
+
+/// Does something to all containers, each as soon as those that depend on it are done; `done` gets those that went well.
+async fn in_reverse(
+    mut waiting: Vec<Existing>,
+    act: impl AsyncFn(&Existing) -> Result<()>,
+    mut done: impl FnMut(Existing),
+) -> Result<()> {
+    // Services that are not done yet, by project and name.
+    let mut open: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for one in &waiting {
+        *open.entry(key(one)).or_default() += 1;
+    }
+    let needs: BTreeMap<(String, String), BTreeSet<String>> = waiting
+        .iter()
+        .map(|one| (key(one), dependencies(one.label(labels::DEPENDS_ON)).into_iter().collect()))
+        .collect();
+    let act = &act;
+    let mut running = FuturesUnordered::new();
+    let mut first_error: Option<Error> = None;
+    loop {
+        let blocked = |one: &Existing| {
+            let (project, service) = key(one);
+            needs.iter().any(|(other, on)| other.0 == project && open.contains_key(other) && on.contains(&service))
+        };
+        let (mut ready, mut rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|one| !blocked(one));
+        if ready.is_empty() && running.is_empty() {
+            // Labels of several runs may contradict each other: then the order is lost, not the stop.
+            ready.append(&mut rest);
+        }
+        waiting = rest;
+        running.extend(ready.into_iter().map(|one| async move {
+            let result = act(&one).await;
+            (one, result)
+        }));
+        let Some((one, result)) = running.next().await else { break };
+        let service = key(&one);
+        if let Some(count) = open.get_mut(&service) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&service);
+            }
+        }
+        match result {
+            Ok(()) => done(one),
+            Err(err) => {
+                warn!(container = one.name, "{err}");
+                first_error.get_or_insert(err);
+            }
+        }
+    }
+    first_error.map_or(Ok(()), Err)
+}
+
+fn key(one: &Existing) -> (String, String) {
+    (one.label(labels::PROJECT).to_owned(), one.label(labels::SERVICE).to_owned())
+}
+
+/// The services in `service:condition:restart,…`.
+fn dependencies(label: &str) -> Vec<String> {
+    label.split(',').filter_map(|item| item.split(':').next()).filter(|s| !s.is_empty()).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests;

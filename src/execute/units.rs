@@ -1,0 +1,144 @@
+//! The units of a host: the run, and the grace that its containers have when the machine goes down.
+
+use std::{path::Path, time::Duration};
+
+use tracing::warn;
+
+use super::machine::{Machine, Outcome};
+use crate::{
+    error::{Cause, Error, Result},
+    host::{files, systemd},
+    plan::grace::Grace,
+    retry::Policy,
+};
+
+/// `rolecall.service`: the run.
+pub const RUN: &str = include_str!("../../userdata/rolecall.service");
+
+/// `rolecall-containers.service`: the grace.
+pub const CONTAINERS: &str = include_str!("../../userdata/rolecall-containers.service");
+
+const CONTAINERS_UNIT: &str = "rolecall-containers.service";
+const DOCKER_UNIT: &str = "docker.service";
+const BINARY: &str = "/usr/local/bin/rolecall";
+
+/// What a unit needs on top of the longest grace: for stopping itself, and for the engine to clean up.
+const MARGIN: Duration = Duration::from_secs(20);
+
+/// Whether the grace of the containers is in force.
+pub async fn check(machine: &Machine, binary: &Path, grace: Grace) -> Result<bool> {
+    if !systemd::running(machine.root()) {
+        return Ok(true);
+    }
+    let mut settled = true;
+    for (path, text) in wanted(machine, binary, grace).await? {
+        settled &= files::read(&machine.path(&path))?.as_deref() == Some(text.as_bytes());
+    }
+    Ok(settled && systemd::state(&*machine.host, CONTAINERS_UNIT).await?.active == "active")
+}
+
+/// Puts the grace in force, before the first container is started: installs the unit where no package did, has
+/// the timeouts of units fit the grace, and starts the unit. Without systemd there is nothing to do.
+pub async fn apply(machine: &Machine, binary: &Path, grace: Grace) -> Result<Outcome> {
+    if !systemd::running(machine.root()) {
+        return Ok(Outcome::Unchanged);
+    }
+    let mut written = false;
+    for (path, text) in wanted(machine, binary, grace).await? {
+        let path = machine.path(&path);
+        if files::read(&path)?.as_deref() != Some(text.as_bytes()) {
+            files::write_atomic(&path, text.as_bytes(), 0o644)?;
+            written = true;
+        }
+    }
+    let host = &*machine.host;
+    if written {
+        systemd::reload(host).await?;
+    }
+    if !written && systemd::state(host, CONTAINERS_UNIT).await?.active == "active" {
+        return Ok(Outcome::Unchanged);
+    }
+    systemd::start(host, CONTAINERS_UNIT).await?;
+    let active = async |_| match systemd::state(host, CONTAINERS_UNIT).await?.active.as_str() {
+        "active" => Ok(()),
+        state => Err(Error::new(Cause::Io, format!("{CONTAINERS_UNIT} is {state}")).transient()),
+    };
+    let policy = Policy { base: Duration::from_millis(100), cap: Duration::from_secs(1), ..Policy::SERVICE };
+    let started = machine.retry.run("start the unit of the containers", policy.budget(MARGIN), active).await;
+    if let Err(err) = started {
+        // The containers are worth more than their grace.
+        warn!("containers may not be stopped in order when the machine goes down: {err}");
+    }
+    Ok(Outcome::Changed("grace of the containers set".into()))
+}
+
+/// The files that hold the grace: a unit where no package brought it, and drop-ins where its timeouts are too short.
+async fn wanted(machine: &Machine, binary: &Path, grace: Grace) -> Result<Vec<(String, String)>> {
+    let mut files = Vec::new();
+    let packaged = machine.path("/usr/lib/systemd/system").join(CONTAINERS_UNIT).exists();
+    if !packaged {
+        let text = CONTAINERS.replace(BINARY, &quoted(binary));
+        files.push((format!("/etc/systemd/system/{CONTAINERS_UNIT}"), text));
+    }
+    let own = dropin(CONTAINERS_UNIT);
+    if grace.chain + MARGIN > unit_timeout(CONTAINERS) || machine.path(&own).exists() {
+        files.push((own, timeout(grace.chain.max(unit_timeout(CONTAINERS)) + MARGIN)));
+    }
+    let docker = dropin(DOCKER_UNIT);
+    let docker_state = systemd::stop_timeout(&*machine.host, DOCKER_UNIT).await?;
+    if docker_state.is_some_and(|has| has < grace.longest + MARGIN) || machine.path(&docker).exists() {
+        files.push((docker, timeout(grace.longest.max(Duration::from_secs(90)) + MARGIN)));
+    }
+    Ok(files)
+}
+
+fn dropin(unit: &str) -> String {
+    format!("/etc/systemd/system/{unit}.d/rolecall-grace.conf")
+}
+
+fn timeout(time: Duration) -> String {
+    format!("# Written by each run, from the graces of its services.\n[Service]\nTimeoutStopSec={}\n", time.as_secs())
+}
+
+/// `TimeoutStopSec` in the text of a unit of ours.
+fn unit_timeout(unit: &str) -> Duration {
+    let value = unit.lines().find_map(|line| line.strip_prefix("TimeoutStopSec=")?.parse().ok());
+    Duration::from_secs(value.unwrap_or(90))
+}
+
+/// A path in a command line of a unit.
+fn quoted(path: &Path) -> String {
+    let text = path.to_string_lossy().replace('%', "%%").replace('$', "$$");
+    if text.contains([' ', '"', '\'', '\\']) {
+        return format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_stage_carries_the_unit_without_its_comments() {
+        let script = include_str!("../../userdata/bootstrap.sh");
+        let (_, rest) = script.split_once("<<'UNIT'\n").unwrap();
+        let (carried, _) = rest.split_once("UNIT\n").unwrap();
+        let bare: String =
+            RUN.lines().filter(|l| !l.is_empty() && !l.starts_with('#')).map(|l| format!("{l}\n")).collect();
+        assert_eq!(carried, bare);
+        assert!(script.len() < 4096, "{} bytes", script.len());
+    }
+
+    #[test]
+    fn the_run_waits_for_nothing_that_may_wait_for_user_data() {
+        let after: Vec<_> = RUN.lines().filter(|l| l.starts_with("After=") || l.starts_with("Requires=")).collect();
+        assert_eq!(after, ["After=network-online.target"]);
+    }
+
+    #[test]
+    fn paths_are_quoted_for_a_command_line() {
+        assert_eq!(quoted(Path::new("/usr/bin/rolecall")), "/usr/bin/rolecall");
+        assert_eq!(quoted(Path::new("/srv/a b/100%/x")), "\"/srv/a b/100%%/x\"");
+    }
+}

@@ -1,0 +1,100 @@
+//! What a human at a serial console reads: one line per failure, and the last lines of what failed.
+
+use std::fmt::Write;
+
+use crate::error::Error;
+
+use super::status::{Failure, State, Status};
+use crate::retry::seconds;
+
+/// Longest value of one field, in characters: a console line must stay one.
+const FIELD_LIMIT: usize = 300;
+
+/// The line `rolecall: FAILED cause=… step=… need=… hint=…`, after the last lines of the output of what failed.
+pub fn failure(err: &Error) -> String {
+    rendered(&Failure::from(err))
+}
+
+/// The same from a status file.
+pub fn rendered(failure: &Failure) -> String {
+    let mut text = String::new();
+    for line in &failure.output {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "rolecall:   | {line}");
+    }
+    let step = failure.step.as_deref().unwrap_or("start");
+    let _ =
+        write!(text, "rolecall: FAILED cause={} step={} error={}", failure.cause, field(step), field(&failure.message));
+    if let Some(need) = &failure.need {
+        let _ = write!(text, " need={}", field(need));
+    }
+    if let Some(hint) = &failure.hint {
+        let _ = write!(text, " hint={}", field(hint));
+    }
+    text.push('\n');
+    text
+}
+
+/// One field: quoted where it has spaces, on one line, cut where it is very long.
+fn field(value: &str) -> String {
+    let line: String = value.chars().map(|c| if c.is_control() { ' ' } else { c }).take(FIELD_LIMIT).collect();
+    if line.contains([' ', '"', '=']) { format!("\"{}\"", line.replace('"', "'")) } else { line }
+}
+
+/// The whole status for `rolecall status`.
+pub fn status(status: &Status) -> String {
+    let mut text = String::from("rolecall: ");
+    let took = seconds(status.elapsed());
+    let _ = match status.state {
+        State::Running => {
+            write!(text, "running for {took}, {} of {} steps done", status.done, status.steps).and_then(|()| {
+                if status.doing.is_empty() { Ok(()) } else { write!(text, ": {}", status.doing.join(", ")) }
+            })
+        }
+        State::Ready if status.changed == 0 => write!(text, "ready, nothing to do (took {took})"),
+        State::Ready => write!(text, "ready in {took}, {} of {} steps changed something", status.changed, status.steps),
+        State::Failed => write!(text, "failed after {took} with exit code {}", status.exit.unwrap_or(1)),
+    };
+    text.push('\n');
+    let about = [
+        ("instance", &status.instance),
+        ("source", &status.source),
+        ("roles", &status.roles),
+        ("project", &status.project),
+    ];
+    for (name, value) in about {
+        if let Some(value) = value.as_deref().filter(|v| !v.is_empty()) {
+            let _ = writeln!(text, "  {name:<9}{value}");
+        }
+    }
+    for service in &status.services {
+        let _ = writeln!(text, "  service  {:<24} {}", service.service, service.state);
+    }
+    for warning in &status.warnings {
+        let _ = writeln!(text, "  warning: {warning}");
+    }
+    if let Some(failure) = &status.failure {
+        text.push_str(&rendered(failure));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Cause;
+
+    #[test]
+    fn a_failure_is_one_line_whatever_its_text() {
+        let err = Error::new(Cause::ScriptFailed, "script 10-a.sh ended\nwith \"3\"")
+            .need("exit code 0")
+            .hint("read the lines above")
+            .step("script:10-a.sh");
+        let line = failure(&err);
+        assert_eq!(line.lines().count(), 1, "{line}");
+        assert!(line.starts_with(
+            "rolecall: FAILED cause=script-failed step=script:10-a.sh error=\"script 10-a.sh ended with '3'\""
+        ));
+        assert!(line.contains("need=\"exit code 0\" hint=\"read the lines above\""));
+    }
+}
