@@ -1,0 +1,59 @@
+//! The subcommands: each wires the stages together and turns what came of them into output and an exit code.
+
+pub mod config;
+pub mod facts;
+pub mod plan;
+pub mod real;
+pub mod run;
+pub mod stages;
+pub mod status;
+pub mod stop;
+pub mod validate;
+
+use std::process::ExitCode;
+
+use crate::{
+    cli::{Cli, Command},
+    error::{Cause, Error, Result},
+    report::console,
+};
+
+/// Does what the command line asks.
+pub async fn dispatch(cli: Cli) -> ExitCode {
+    let done = match cli.command {
+        Command::Run(settings) => run::run(&settings.into()).await,
+        Command::Plan { settings, json } => plan::plan(&settings.into(), json).await,
+        Command::Validate { file, roles, environment } => validate::validate(&file, roles.as_deref(), environment),
+        Command::Facts { settings, format } => facts::facts(&settings.into(), format).await,
+        Command::Status { json, wait, state_dir } => status::status(json, wait, state_dir),
+        Command::Config(args) => config::config(args),
+        Command::Stop { project } => stop::stop(&project, false).await,
+        Command::Down { project } => stop::stop(&project, true).await,
+    };
+    ExitCode::from(done.unwrap_or_else(|err| failed(&err)))
+}
+
+/// Prints the failure as the one line that a console shows; its exit code.
+pub fn failed(err: &Error) -> u8 {
+    eprint!("{}", console::failure(err));
+    err.exit() as u8
+}
+
+/// Only root can do what `command` does.
+///
+/// # Errors
+/// `not-root`.
+pub fn need_root(command: &str) -> Result<()> {
+    if rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    Err(Error::new(Cause::NotRoot, format!("rolecall {command} needs root"))
+        .need("root")
+        .hint(format!("run it with sudo: sudo rolecall {command}")))
+}
+
+/// Writes to standard output; a reader that has gone away is no failure.
+pub fn print(text: &str) {
+    use std::io::Write;
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}

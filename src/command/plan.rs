@@ -1,0 +1,53 @@
+//! `rolecall plan`: what `run` would do, without doing it.
+
+use std::{cell::RefCell, path::Path, rc::Rc};
+
+use super::{print, real, stages::Session};
+use crate::{
+    error::{Error, Result},
+    execute::{Context, journal::Journal, launch, perform},
+    host::systemd,
+    plan::{Plan, host_steps, ports, render},
+    settings::Flags,
+};
+
+/// Prints the steps of a run, and for each whether it is done already.
+///
+/// # Errors
+/// Whatever keeps a run from getting to its plan.
+pub async fn plan(flags: &Flags, json: bool) -> Result<u8> {
+    let (world, mut settings) = real::open(flags)?;
+    // What is fetched to look at goes again: the state is a run's alone, and one may be under way.
+    let scratch = tempfile::Builder::new().prefix("rolecall-plan-").tempdir();
+    let scratch = scratch.map_err(|err| Error::io("make a folder in", &std::env::temp_dir(), &err))?;
+    settings.paths.cache = scratch.path().to_owned();
+    let session = Session::begin(world, settings);
+    let (facts, input) = session.facts().await.map_err(|err| err.step("facts"))?;
+    let prepared = session.prepare(&facts, &input).await.map_err(|err| err.step("fetch"))?;
+    prepared.manifest.project.as_deref().map_or(Ok(()), ports::check).map_err(|err| err.step("plan"))?;
+    let journal = Journal::reading(&session.paths.journal(), &facts.instance_id)?;
+    let journal = Rc::new(RefCell::new(journal));
+    let cx = session.context(&prepared, &facts, &input, journal, Box::new(|_| {}))?;
+    let mut seen = render::Foreseen::default();
+    foresee(&cx, host_steps(&prepared, &facts.instance_id), &mut seen).await;
+    if let Some(project) = &prepared.manifest.project {
+        seen.project = Some(project.name.clone());
+        let extension = &prepared.manifest.extension;
+        launch::look(&cx, project, extension, &facts.instance_id, true).await?;
+        let unit = systemd::running(Path::new("/")) && cx.docker_host.is_none();
+        let refresh = launch::refresh(&cx)?;
+        foresee(&cx, refresh, &mut seen).await;
+        let plan = launch::plan(&cx, extension, unit).await.map_err(|err| err.step("plan"))?;
+        foresee(&cx, plan, &mut seen).await;
+    }
+    print(&if json { seen.json() } else { seen.text() });
+    Ok(0)
+}
+
+async fn foresee(cx: &Context, plan: Plan, seen: &mut render::Foreseen) {
+    let mut verdicts = Vec::new();
+    for step in &plan.steps {
+        verdicts.push(perform::foresee(cx, step).await);
+    }
+    seen.add(plan, verdicts);
+}
