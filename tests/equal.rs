@@ -1,0 +1,216 @@
+//! Equal containers: what the engine tells of our containers, networks and volumes is what it tells of those that the
+//! real Docker Compose makes of the same project in the same folder, but for ids, times, addresses and our own labels.
+//!
+//! `ROLECALL_PEER_COMPOSE` names a `docker-compose` of version 2.40.3; without it these tests say that they were skipped.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use serde_json::{Value, json};
+
+use crate::support::{bed::Bed, dockerd::Engine};
+
+fn peer() -> Option<PathBuf> {
+    let found = std::env::var_os("ROLECALL_PEER_COMPOSE").map(PathBuf::from).filter(|path| path.exists());
+    if found.is_none() {
+        eprintln!("SKIPPED: ROLECALL_PEER_COMPOSE names no docker-compose to compare with");
+    }
+    found
+}
+
+#[test]
+fn a_wide_project_is_equal() {
+    compare("equal-wide");
+}
+
+#[test]
+fn namespaces_networks_and_volumes_of_all_kinds_are_equal() {
+    compare("equal-modes");
+}
+
+fn compare(project: &str) {
+    let Some(peer) = peer() else { return };
+    let bed = Bed::new();
+    let engine = bed.engine();
+    engine.import("rolecall-test/volume:1", &["VOLUME /imgvol", "ENV A=1", "ENTRYPOINT [\"/bin/sh\",\"-c\"]"]);
+    engine.post("/networks/create", &json!({ "Name": "equal-external" }));
+    engine.post("/volumes/create", &json!({ "Name": "equal-external" }));
+    bed.folder("equal", project);
+    bed.run().ready();
+    let ours = told(engine);
+    // In the same folder, and over our own containers: nothing is made anew.
+    let folder = bed.agent.state.join("projects/equal");
+    let before = ids(engine);
+    compose(&peer, engine, &folder, &["up", "--detach"]);
+    assert_eq!(ids(engine), before, "compose made anew what we had made");
+    bed.rolecall(&["down"]).ready();
+    compose(&peer, engine, &folder, &["down", "--volumes"]);
+    compose(&peer, engine, &folder, &["up", "--detach"]);
+    let theirs = told(engine);
+    let mut differences = Vec::new();
+    differ("", &json!(theirs), &json!(ours), &mut differences);
+    assert!(differences.is_empty(), "compose's, then ours:\n{}", differences.join("\n"));
+}
+
+fn compose(peer: &Path, engine: &Engine, folder: &Path, args: &[&str]) {
+    let done = Command::new(peer)
+        .args(args)
+        .current_dir(folder)
+        .env("DOCKER_HOST", engine.host())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "compose {args:?}: {}", String::from_utf8_lossy(&done.stderr));
+}
+
+fn ids(engine: &Engine) -> Vec<(String, String)> {
+    engine.containers().into_iter().map(|(name, container)| (name, container["Id"].to_string())).collect()
+}
+
+/// What there is of the project, by kind and name, without what differs from one run to the next.
+fn told(engine: &Engine) -> BTreeMap<String, Value> {
+    let mut all = BTreeMap::new();
+    let inspected: Vec<Value> = engine.names().iter().map(|name| engine.inspect(name)).collect();
+    let text = Value::from(inspected).to_string();
+    let named: Value = serde_json::from_str(&names_for_ids(engine, text)).unwrap();
+    for mut container in named.as_array().unwrap().iter().cloned() {
+        settle(&mut container);
+        all.insert(format!("container {}", container["Name"]), container);
+    }
+    let of = |label: &Value| label["com.docker.compose.project"] == "equal";
+    for network in engine.get("/networks").as_array().unwrap().iter().filter(|n| of(&n["Labels"])) {
+        let mut network = network.clone();
+        drop_keys(&mut network, &["Id", "Created", "Containers"]);
+        own_labels(&mut network["Labels"]);
+        // Pools that the engine chose are others each time.
+        for pool in network["IPAM"]["Config"].as_array_mut().into_iter().flatten() {
+            if !pool["Subnet"].as_str().unwrap_or_default().starts_with("10.213.") {
+                *pool = json!({});
+            }
+        }
+        all.insert(format!("network {}", network["Name"]), network);
+    }
+    for volume in engine.get("/volumes")["Volumes"].as_array().into_iter().flatten().filter(|v| of(&v["Labels"])) {
+        let mut volume = volume.clone();
+        drop_keys(&mut volume, &["CreatedAt", "Mountpoint"]);
+        own_labels(&mut volume["Labels"]);
+        all.insert(format!("volume {}", volume["Name"]), volume);
+    }
+    all
+}
+
+/// Ids, long and short, as the names of their containers.
+fn names_for_ids(engine: &Engine, mut text: String) -> String {
+    for (name, container) in engine.containers() {
+        let id = container["Id"].as_str().unwrap();
+        text = text.replace(id, &format!("<{name}>")).replace(&id[..12], &format!("<{name}>"));
+    }
+    text
+}
+
+fn drop_keys(value: &mut Value, keys: &[&str]) {
+    if let Some(map) = value.as_object_mut() {
+        for key in keys {
+            map.remove(*key);
+        }
+    }
+}
+
+fn own_labels(labels: &mut Value) {
+    if let Some(map) = labels.as_object_mut() {
+        map.retain(|key, _| !key.starts_with("io.rolecall."));
+    }
+}
+
+/// Takes away what differs from one run to the next, and orders what has no order.
+fn settle(container: &mut Value) {
+    const FILES: [&str; 8] =
+        ["Id", "Created", "LogPath", "ResolvConfPath", "HostnamePath", "HostsPath", "ExecIDs", "GraphDriver"];
+    const ADDRESSES: [&str; 9] = [
+        "EndpointID",
+        "Gateway",
+        "GlobalIPv6Address",
+        "IPAddress",
+        "IPv6Gateway",
+        "MacAddress",
+        "NetworkID",
+        "SandboxID",
+        "SandboxKey",
+    ];
+    drop_keys(container, &FILES);
+    container["State"] = container["State"]["Status"].clone();
+    own_labels(&mut container["Config"]["Labels"]);
+    let labels = &mut container["Config"]["Labels"];
+    if let Some(list) = labels["com.docker.compose.depends_on"].as_str() {
+        let mut all: Vec<_> = list.split(',').collect();
+        all.sort_unstable();
+        labels["com.docker.compose.depends_on"] = all.join(",").into();
+    }
+    // The rotation that we add where neither daemon.json nor the service says anything.
+    if container["HostConfig"]["LogConfig"]["Config"] == json!({ "max-size": "10m", "max-file": "5" }) {
+        container["HostConfig"]["LogConfig"]["Config"] = json!({});
+    }
+    // Compose hashes a service that shares a namespace with the id of the container that it shares it with.
+    let shares = ["NetworkMode", "PidMode", "IpcMode"];
+    if shares.iter().any(|key| container["HostConfig"][*key].as_str().unwrap_or_default().starts_with("container:"))
+        || !container["HostConfig"]["VolumesFrom"].is_null()
+    {
+        drop_keys(&mut container["Config"]["Labels"], &["com.docker.compose.config-hash"]);
+    }
+    for mount in container["Mounts"].as_array_mut().into_iter().flatten() {
+        if mount["Name"].as_str().is_some_and(|name| name.len() == 64) {
+            drop_keys(mount, &["Name", "Source"]);
+        }
+    }
+    sort(&mut container["Config"]["Env"]);
+    sort(&mut container["Mounts"]);
+    for key in ["Binds", "Mounts", "Ulimits", "Links", "ExtraHosts"] {
+        sort(&mut container["HostConfig"][key]);
+    }
+    drop_keys(&mut container["NetworkSettings"], &ADDRESSES);
+    // Ports that the engine chose; those of a range, too.
+    for binding in container["NetworkSettings"]["Ports"]
+        .as_object_mut()
+        .into_iter()
+        .flatten()
+        .filter_map(|(_, l)| l.as_array_mut())
+        .flatten()
+    {
+        drop_keys(binding, &["HostPort"]);
+    }
+    for network in container["NetworkSettings"]["Networks"].as_object_mut().into_iter().flatten().map(|(_, n)| n) {
+        drop_keys(network, &ADDRESSES);
+        for key in ["Aliases", "DNSNames", "Links"] {
+            sort(&mut network[key]);
+        }
+    }
+}
+
+fn sort(list: &mut Value) {
+    if let Some(items) = list.as_array_mut() {
+        items.sort_by_key(ToString::to_string);
+    }
+}
+
+/// The places where two values differ.
+fn differ(path: &str, theirs: &Value, ours: &Value, found: &mut Vec<String>) {
+    match (theirs, ours) {
+        (Value::Object(a), Value::Object(b)) => {
+            let mut keys: Vec<_> = a.keys().chain(b.keys().filter(|key| !a.contains_key(*key))).collect();
+            keys.sort();
+            for key in keys {
+                differ(&format!("{path}.{key}"), &theirs[key.as_str()], &ours[key.as_str()], found);
+            }
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            for (index, (a, b)) in a.iter().zip(b).enumerate() {
+                differ(&format!("{path}[{index}]"), a, b, found);
+            }
+        }
+        _ if theirs == ours => {}
+        _ => found.push(format!("{path}: {theirs} and {ours}")),
+    }
+}

@@ -1,0 +1,9 @@
+//! What the agent does to a machine, on real machines: Debian 12 under systemd in namespaces. Needs root; see
+//! `tests/support/machine` for the set-up.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod bootstrap;
+mod docker;
+mod inside;
+mod machine;
+mod units;

@@ -1,0 +1,92 @@
+//! The units under a real systemd, with a stand-in for the agent.
+
+use std::time::Duration;
+
+use crate::machine::Machine;
+
+const RUN: &str = include_str!("../../userdata/rolecall.service");
+const CONTAINERS: &str = include_str!("../../userdata/rolecall-containers.service");
+
+/// Notes how it was called, and ends as /srv/code says.
+const STAND_IN: &str = "#!/bin/sh\necho \"$*\" >>/srv/calls\n[ \"$1\" != stop ] || sleep 2\nexit $(cat /srv/code)\n";
+
+fn machine(name: &str) -> Machine {
+    let machine = Machine::start_with(
+        name,
+        &[
+            ("/etc/systemd/system/rolecall.service", RUN),
+            ("/etc/systemd/system/rolecall-containers.service", CONTAINERS),
+            // So that a test need not wait 15 s for each restart.
+            ("/etc/systemd/system/rolecall.service.d/fast.conf", "[Service]\nRestartSec=1\n"),
+        ],
+    );
+    machine.write("/usr/local/bin/rolecall", STAND_IN, "755");
+    machine
+}
+
+#[test]
+fn the_run_is_started_again_only_where_that_can_help() {
+    let machine = machine("units");
+    machine.sh("systemd-analyze verify rolecall.service rolecall-containers.service");
+    for (code, again) in [(0, false), (1, false), (2, false), (3, false), (4, true), (5, false), (6, false)] {
+        machine.sh(&format!(
+            "systemctl stop rolecall; rm -f /srv/calls; echo {code} >/srv/code; systemctl start rolecall"
+        ));
+        if again {
+            machine.until("[ $(wc -l </srv/calls) -ge 7 ]", Duration::from_secs(30));
+            machine.sh("[ $(systemctl show -P ActiveState rolecall) != failed ]");
+        } else {
+            std::thread::sleep(Duration::from_millis(2500));
+            assert_eq!(machine.sh("cat /srv/calls"), "run\n", "exit {code}");
+        }
+    }
+    let after = machine.sh("systemctl show -P After rolecall.service");
+    for late in ["cloud-final", "cloud-init.target", "multi-user.target", "docker"] {
+        assert!(!after.contains(late), "{late} in {after}");
+    }
+}
+
+#[test]
+fn the_containers_are_stopped_when_the_machine_goes_down_also_after_a_run_that_failed() {
+    let machine = machine("grace");
+    machine.sh("echo 1 >/srv/code; systemctl start rolecall-containers; systemctl start rolecall; sleep 1");
+    assert_eq!(machine.sh("systemctl is-failed rolecall").trim(), "failed");
+    machine.sh("echo 0 >/srv/code; systemctl poweroff");
+    machine.wait_off();
+    machine.boot();
+    assert_eq!(machine.sh("cat /srv/calls"), "run\nstop\n");
+    machine.sh("! systemctl is-active rolecall-containers");
+}
+
+#[test]
+fn the_boot_does_not_wait_for_a_download() {
+    // The fetcher hangs; the boot is over nevertheless.
+    let machine = Machine::start_with(
+        "hang",
+        &[("/etc/systemd/system/rolecall.service", RUN), ("/var/lib/rolecall/fetch", "sleep 1000\n")],
+    );
+    machine.sh("systemctl enable rolecall 2>/dev/null");
+    machine.cut();
+    machine.boot();
+    machine.until("systemctl is-active multi-user.target", Duration::from_secs(20));
+    assert_eq!(machine.sh("systemctl show -P ActiveState rolecall; pgrep -xc sleep").trim(), "active\n1");
+}
+
+#[test]
+fn the_grace_fits_the_services_whatever_the_units_say() {
+    let machine = Machine::start("fits");
+    machine.write("/etc/systemd/system/docker.service", "[Service]\nExecStart=/bin/sleep 1000\n", "644");
+    machine.sh("systemctl daemon-reload; systemctl start docker");
+    let done = machine.agent("grace 10 30");
+    assert!(done.text.contains("outcome: false Changed(\"grace of the containers set\") true"), "{}", done.text);
+    let show = "systemctl is-active rolecall-containers; systemctl show -P TimeoutStopUSec rolecall-containers docker; \
+                systemctl show -P ExecStop rolecall-containers | sed 's/.*\\(argv.*\\) ; ignore.*/\\1/'";
+    assert_eq!(machine.sh(show), "active\n2min\n\n1min 30s\nargv[]=/opt/my agent stop\n");
+    assert!(machine.agent("grace 10 30").text.contains("outcome: true Unchanged true"));
+    assert!(machine.agent("grace 600 900").text.contains("outcome: false Changed"));
+    assert_eq!(machine.sh(show), "active\n15min 20s\n\n10min 20s\nargv[]=/opt/my agent stop\n");
+    assert!(machine.agent("grace 600 900").text.contains("outcome: true Unchanged true"));
+    // Shorter again: the drop-ins of ours follow.
+    assert!(machine.agent("grace 10 10").text.contains("outcome: false Changed"));
+    assert_eq!(machine.sh(show), "active\n2min 20s\n\n1min 50s\nargv[]=/opt/my agent stop\n");
+}

@@ -1,0 +1,136 @@
+//! Pulling: in parallel, with credentials, verified, and every way in which a registry fails.
+
+use std::time::Duration;
+
+use crate::support::{
+    api::REGISTRY_PASSWORD,
+    bed::{BUCKET, Bed, binary},
+    dockerd::Engine,
+    http::{Fault, Kind},
+    image::Image,
+    registry::{Registry, error},
+    registry_debian::DebianRegistry,
+};
+use serde_json::json;
+
+fn one(image: &str) -> String {
+    format!("services:\n  web: {{ image: \"{image}\" }}\n")
+}
+
+#[test]
+fn images_are_pulled_from_a_real_registry_and_not_again() {
+    let bed = Bed::new();
+    let registry = DebianRegistry::start();
+    let web = registry.push("app/web", "1", &Image::web());
+    let other =
+        registry.push("app/other", "1", &Image::new(&json!({ "Cmd": ["sleep", "1000"], "Env": ["PATH=/bin"] })));
+    bed.compose(
+        "shop",
+        &format!("services:\n  web: {{ image: \"{web}\" }}\n  other: {{ image: \"{other}\", init: true }}\n"),
+    );
+    bed.run().ready();
+    assert_eq!(bed.engine().names(), ["shop-other-1", "shop-web-1"]);
+    bed.run().ready().says("nothing to do");
+}
+
+#[test]
+fn a_digest_that_is_present_costs_no_call() {
+    let bed = Bed::new();
+    let registry = Registry::start();
+    let image = Image::web();
+    let tagged = registry.push("app/web", "1", &image);
+    let pinned = format!("{}@{}", tagged.rsplit_once(':').unwrap().0, image.digest);
+    bed.compose("shop", &one(&pinned));
+    bed.run().ready();
+    registry.server.forget();
+    bed.run().ready();
+    assert_eq!(registry.server.log().len(), 0, "{}", registry.server.told());
+}
+
+#[test]
+fn an_image_that_does_not_exist_is_named() {
+    let bed = Bed::new();
+    let registry = Registry::start();
+    let missing = format!("{}/app/missing:1", registry.server.addr);
+    bed.compose("shop", &one(&missing));
+    bed.fails(1, "image-not-found").says(&missing).within(Duration::from_secs(15));
+    assert!(bed.engine().names().is_empty());
+}
+
+#[test]
+fn a_registry_that_refuses_the_credentials_is_named() {
+    let bed = Bed::new();
+    let registry = Registry::start();
+    let image = registry.push("app/web", "1", &Image::web());
+    registry.require("user", "right");
+    bed.compose("shop", &one(&image));
+    let failed = bed.fails(1, "image-denied").says(&registry.server.addr.to_string());
+    drop(failed.within(Duration::from_secs(15)));
+    bed.aws.put(BUCKET, "deploy/dockercfg", registry.docker_config("user", "wrong-password"));
+    let auth = format!("x-rolecall:\n  registries: [ {{ auth: \"s3://{BUCKET}/deploy/dockercfg\" }} ]\n");
+    bed.compose("shop", &format!("{}{auth}", one(&image)));
+    let failed = bed.fails(1, "image-denied");
+    let all = format!("{}{}", failed.outcome.stdout, failed.outcome.stderr);
+    assert!(!all.contains("wrong-password"), "{all}");
+    bed.aws.put(BUCKET, "deploy/dockercfg", registry.docker_config("user", "right"));
+    bed.run().ready();
+    assert_eq!(bed.engine().names(), ["shop-web-1"]);
+}
+
+#[test]
+fn a_registry_that_asks_for_patience_gets_it() {
+    let bed = Bed::new();
+    let registry = Registry::start();
+    let image = registry.push("app/web", "1", &Image::web());
+    let busy = error(429, "TOOMANYREQUESTS", "too many requests").with("retry-after", 1);
+    registry.server.fault(Fault::on("/manifests/", Kind::Answer(busy)).times(2));
+    bed.compose("shop", &one(&image));
+    bed.run().ready();
+}
+
+#[test]
+fn a_registry_that_breaks_off_is_asked_again() {
+    let bed = Bed::new();
+    let registry = Registry::start();
+    let image = Image::web();
+    let reference = registry.push("app/web", "1", &image);
+    registry.server.fault(Fault::status("/manifests/", 500).times(1));
+    // The engine itself goes on where a layer broke off; it gives up after a few times.
+    registry.server.fault(Fault::on(image.layer(), Kind::Cut(1000)).times(8));
+    bed.compose("shop", &one(&reference));
+    bed.run().ready();
+}
+
+#[test]
+fn a_pull_that_stalls_does_not_take_for_ever() {
+    let mut bed = Bed::new();
+    let registry = Registry::start();
+    let image = Image::web();
+    let reference = registry.push("app/web", "1", &image);
+    registry.server.fault(Fault::on(image.layer(), Kind::Hang(1000)));
+    bed.agent = bed.agent.env("ROLECALL_DEADLINE", "15s");
+    bed.compose("shop", &one(&reference));
+    let failed = bed.run().exits(1);
+    assert!(failed.took < Duration::from_secs(30), "{}", failed.told());
+    assert!(failed.stderr.contains(&reference), "{}", failed.told());
+}
+
+#[test]
+fn a_private_registry_of_the_account_needs_no_configuration() {
+    let host = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+    let start = || Some(Engine::with_hosts(&["--insecure-registry", host], &[host]));
+    let bed = Bed::with_engine(binary(), start);
+    let registry = Registry::start_on("127.0.0.1:80");
+    let image = Image::web();
+    registry.push("app/web", "1", &image);
+    registry.require("AWS", REGISTRY_PASSWORD);
+    bed.compose("shop", &one(&format!("{host}/app/web:1")));
+    bed.run().ready();
+    assert_eq!(bed.engine().names(), ["shop-web-1"]);
+    let files = bed.agent.files();
+    assert!(!files.values().any(|f| String::from_utf8_lossy(f).contains(REGISTRY_PASSWORD)), "the token was stored");
+    bed.engine().post("/containers/shop-web-1/stop?t=0", &json!(null));
+    bed.aws.api(|api| _ = api.denied.insert("ecr:GetAuthorizationToken"));
+    bed.compose("shop", &one(&format!("{host}/app/web:2")));
+    bed.agent.env("ROLECALL_DEADLINE", "8s").run(&["run"]).fails(4, "cloud-denied").needs("ecr:GetAuthorizationToken");
+}

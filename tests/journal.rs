@@ -1,0 +1,89 @@
+//! What a run leaves behind, and how the next one goes on from it.
+
+use std::{fs, time::Duration};
+
+use rustix::process::Signal;
+
+use crate::support::bed::Bed;
+
+const COMPOSE: &str = "services:\n  web: { image: \"rolecall-test/web:1\", ports: [\"8080:80\"] }\n  \
+    worker: { image: \"rolecall-test/web:1\", depends_on: [web] }\n";
+
+#[test]
+fn a_run_that_is_killed_anywhere_converges_on_the_next() {
+    let bed = Bed::new();
+    bed.project("app", &[("compose.yaml", COMPOSE), ("bootstrap/10.sh", "#!/bin/sh\nsleep 0.1\n")]);
+    for wait in [20, 60, 120, 200, 300, 450, 700] {
+        let mut run = bed.agent.spawn(&["run"]);
+        std::thread::sleep(Duration::from_millis(wait));
+        if !run.ended() {
+            run.signal(Signal::KILL);
+        }
+        drop(run.wait());
+    }
+    bed.run().ready();
+    assert_eq!(bed.engine().names(), ["app-web-1", "app-worker-1"]);
+    assert_eq!(crate::support::client::get(8080, "/").unwrap().status, 200);
+    bed.run().ready().says("nothing to do");
+}
+
+#[test]
+fn a_journal_that_cannot_be_read_is_set_aside() {
+    let bed = Bed::new();
+    bed.compose("app", COMPOSE);
+    bed.run().ready();
+    let before = bed.engine().snapshot();
+    fs::write(bed.agent.state.join("journal.jsonl"), b"\x00\xffnot a journal\n{]\n").unwrap();
+    bed.run().ready();
+    assert_eq!(bed.engine().snapshot(), before);
+    bed.run().ready().says("nothing to do");
+}
+
+#[test]
+fn a_torn_last_line_of_the_journal_is_no_harm() {
+    let bed = Bed::new();
+    let mark = bed.path("mark");
+    bed.project("app", &[("10.sh", &format!("#!/bin/sh\necho run >> {}\n", mark.display()))]);
+    bed.run().ready();
+    let journal = bed.agent.state.join("journal.jsonl");
+    let text = fs::read(&journal).unwrap();
+    fs::write(&journal, [&text[..], b"0badc0de {\"at\":\"20"].concat()).unwrap();
+    bed.run().ready();
+    assert_eq!(fs::read_to_string(&mark).unwrap(), "run\n", "the script is known to have run");
+}
+
+#[test]
+fn every_line_of_the_journal_is_checksummed_json_and_holds_no_secret() {
+    let bed = Bed::new();
+    bed.aws.api(|api| _ = api.parameters.insert("/db".into(), "hunter2".into()));
+    let compose = "services:\n  web: { image: \"rolecall-test/web:1\", environment: { PASSWORD: \"${DB}\" } }\n\
+        x-rolecall: { variables: { DB: \"ssm:///db\" } }\n";
+    bed.compose("app", compose);
+    let run = bed.run().ready();
+    assert!(!format!("{}{}", run.stdout, run.stderr).contains("hunter2"), "{}", run.told());
+    let journal = fs::read_to_string(bed.agent.state.join("journal.jsonl")).unwrap();
+    assert!(journal.lines().count() > 2);
+    for line in journal.lines() {
+        let (checksum, event) = line.split_once(' ').unwrap();
+        assert_eq!(checksum.len(), 8, "{line}");
+        assert!(serde_json::from_str::<serde_json::Value>(event).is_ok(), "{line}");
+        assert!(!line.contains("hunter2"), "{line}");
+    }
+    assert!(!bed.agent.status().to_string().contains("hunter2"));
+}
+
+#[test]
+fn a_refresh_replaces_what_was_fetched_and_leaves_data_alone() {
+    let bed = Bed::new();
+    bed.project("app", &[("compose.yaml", COMPOSE), ("old.conf", "old"), ("site/a.html", "a")]);
+    bed.run().ready();
+    let dir = bed.agent.state.join("projects/app");
+    fs::create_dir_all(dir.join("data")).unwrap();
+    fs::write(dir.join("data/rows"), "made by a container").unwrap();
+    bed.aws.store(|s| s.bucket("rolecall-test").objects.remove("app/old.conf"));
+    bed.project("app", &[("site/a.html", "b")]);
+    bed.run().ready();
+    assert!(!dir.join("old.conf").exists());
+    assert_eq!(fs::read_to_string(dir.join("site/a.html")).unwrap(), "b");
+    assert_eq!(fs::read_to_string(dir.join("data/rows")).unwrap(), "made by a container");
+}

@@ -1,0 +1,104 @@
+//! AWS under its real names, over TLS: what only shows without a custom endpoint.
+
+use std::{fs, sync::Arc};
+
+use crate::support::{
+    aws::Cloud,
+    bed::{BUCKET, Bed},
+    http::{Request, Server},
+    tls::Authority,
+};
+
+const SCRIPT: &str = "#!/bin/sh\necho hello\n";
+
+/// S3 in two regions and EC2, by name: the agent's machine has a hosts file of its own.
+struct RealNames {
+    bed: Bed,
+    server: Server,
+}
+
+impl RealNames {
+    fn new() -> Self {
+        let mut bed = Bed::without_engine();
+        let tls = bed.path("tls");
+        fs::create_dir(&tls).unwrap();
+        let regions = ["eu-west-1", "us-east-2"];
+        let mut names = vec!["s3.amazonaws.com".to_owned(), format!("{BUCKET}.s3.amazonaws.com")];
+        for region in regions {
+            names.push(format!("s3.{region}.amazonaws.com"));
+            names.push(format!("{BUCKET}.s3.{region}.amazonaws.com"));
+            names.push(format!("ec2.{region}.amazonaws.com"));
+        }
+        let listed: Vec<&str> = names.iter().map(String::as_str).collect();
+        let authority = Authority::new(&tls, &listed);
+        let cloud = bed.aws.cloud.clone();
+        cloud.store.lock().unwrap().regions = true;
+        let server = Server::start_on("aws by name", "127.0.0.1:443", Some(Arc::clone(&authority.server)), move |r| {
+            by_name(&cloud, r)
+        });
+        let hosts = bed.path("hosts");
+        let lines: Vec<String> = names.iter().map(|n| format!("127.0.0.1 {n}\n")).collect();
+        fs::write(&hosts, format!("127.0.0.1 localhost\n{}", lines.concat())).unwrap();
+        let script = format!("mount --bind {} /etc/hosts && exec \"$@\"", hosts.display());
+        bed.agent = bed
+            .agent
+            .without("AWS_ENDPOINT_URL")
+            .env("AWS_CA_BUNDLE", &authority.ca)
+            .env("ROLECALL_DEADLINE", "8s")
+            .under(&["unshare", "--mount", "sh", "-c", &script, "sh"]);
+        Self { bed, server }
+    }
+}
+
+/// Turns the virtual-host form into the path form.
+fn by_name(cloud: &Cloud, request: &Request) -> crate::support::http::Reply {
+    let host = request.header("host").unwrap_or_default();
+    if !host.starts_with(&format!("{BUCKET}.")) {
+        return cloud.answer(request);
+    }
+    let inner = Request {
+        method: request.method.clone(),
+        path: format!("/{BUCKET}{}", request.path),
+        query: request.query.clone(),
+        headers: request.headers.clone(),
+        body: request.body.clone(),
+    };
+    cloud.answer(&inner)
+}
+
+#[test]
+fn a_bucket_in_another_region_is_found_without_a_further_permission() {
+    let real = RealNames::new();
+    real.bed.project("app", &[("10.sh", SCRIPT)]);
+    real.bed.aws.store(|s| s.bucket(BUCKET).region = "us-east-2".into());
+    real.bed.rolecall(&["plan"]).ready().prints("10.sh");
+    assert_eq!(real.server.asked("location"), 0, "{}", real.server.told());
+}
+
+#[test]
+fn the_owner_of_the_bucket_must_be_the_account_of_the_instance() {
+    let real = RealNames::new();
+    real.bed.project("app", &[("10.sh", SCRIPT)]);
+    real.bed.rolecall(&["plan"]).ready();
+    let named = real.server.log().iter().all(|a| {
+        a.headers.get("x-amz-expected-bucket-owner").is_some_and(|v| v == "123456789012") || a.method == "HEAD"
+    });
+    assert!(named, "{}", real.server.told());
+    real.bed.aws.store(|s| s.bucket(BUCKET).owner = "999999999999".into());
+    real.bed.fails(5, "owner-mismatch");
+    let allowed = real.bed.agent.env("ROLECALL_BUCKET_OWNERS", "999999999999");
+    allowed.run(&["plan"]).ready();
+}
+
+#[test]
+fn an_endpoint_of_another_region_that_does_not_help_is_a_clear_error() {
+    let mut bed = Bed::without_engine();
+    bed.agent = bed.agent.env("ROLECALL_DEADLINE", "6s");
+    bed.project("app", &[("10.sh", SCRIPT)]);
+    bed.aws.store(|s| {
+        s.regions = true;
+        s.bucket(BUCKET).region = "us-east-2".into();
+    });
+    let failed = bed.run().exits(4);
+    assert!(failed.stderr.contains("us-east-2"), "{}", failed.told());
+}

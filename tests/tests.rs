@@ -1,0 +1,22 @@
+//! The agent from the outside: the real binary on real parts, by topic.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+mod architecture;
+mod docassemble;
+mod equal;
+mod extension;
+mod facts;
+mod images;
+mod journal;
+mod launch;
+mod manifests;
+mod moto;
+mod real_names;
+mod refusals;
+mod scripts;
+mod sources;
+mod standins;
+mod standins_sdk;
