@@ -341,9 +341,7 @@ pub trait Engine {
     /// Removes an image by id, not by force.
     async fn remove_image(&self, id: &str) -> Result<()>;
 
-    /// `GET /networks/{name}`, `None` for 404.
-    async fn inspect_network(&self, name: &str) -> Result<Option<Value>>;
-    /// Networks that carry all of these labels.
+    /// Networks that carry all of these labels. There is no lookup by name: two can have the same.
     async fn networks(&self, labels: &[String]) -> Result<Vec<Value>>;
     /// Creates a network; its id.
     async fn create_network(&self, body: &Value) -> Result<String>;

@@ -148,11 +148,6 @@ impl Engine for DockerEngine {
         answer.map(drop).map_err(|err| self.fail("remove", &Subject::Image(id), err))
     }
 
-    async fn inspect_network(&self, name: &str) -> Result<Option<Value>> {
-        let answer = found(self.docker(None).await?.inspect_network(name, None).await);
-        answer.map_err(|err| self.fail("inspect", &Subject::Network(name), err))?.as_ref().map(json).transpose()
-    }
-
     async fn networks(&self, labels: &[String]) -> Result<Vec<Value>> {
         let options = query::ListNetworksOptionsBuilder::new().filters(&labelled(labels)).build();
         let answer = self.docker(None).await?.list_networks(Some(options)).await;

@@ -136,6 +136,10 @@ const PERMANENT: &[(&str, Cause, &str)] = &[
     ("could not find an available, non-overlapping", Cause::EngineRefused, "remove unused networks"),
 ];
 
+/// Refusals that come of requests which a run that was killed had made: the engine still serves them. Who asks again
+/// sees what came of them.
+const CROSSED: &[&str] = &["is already in use", "is already in progress", "is ambiguous"];
+
 /// The engine answered, and refused.
 fn refused(attempted: &str, status: u16, message: &str) -> Error {
     let lower = message.to_lowercase();
@@ -150,6 +154,7 @@ fn refused(attempted: &str, status: u16, message: &str) -> Error {
     };
     match status {
         400 if speaks_other(message) => error.transient(),
+        400 | 409 if CROSSED.iter().any(|words| lower.contains(words)) => error.transient(),
         429 => error.class(Class::Throttled),
         // 501: not implemented, for good.
         502..=504 => error.transient(),

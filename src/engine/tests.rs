@@ -244,7 +244,6 @@ async fn what_is_not_there_is_none_and_what_is_gone_is_fine() {
     let engine = fake.engine();
     assert_eq!(engine.inspect_container("x").await.unwrap(), None);
     assert_eq!(engine.inspect_image("r.io/x@sha256:12").await.unwrap(), None);
-    assert_eq!(engine.inspect_network("x").await.unwrap(), None);
     assert_eq!(engine.inspect_volume("x").await.unwrap(), None);
     engine.stop_container("x", None).await.unwrap();
     engine.remove_container("x", true, false).await.unwrap();

@@ -126,25 +126,29 @@ pub async fn plan(cx: &Context, extension: &Extension, unit: bool) -> Result<Pla
     let seen = if answers {
         let look = async |_| {
             let images = needs.iter().map(|need| need.image.as_str());
-            let networks = wanted_networks.iter().map(|network| network.name.as_str());
             let volumes = wanted_volumes.iter().map(|volume| volume.name.as_str());
-            Seen::look(engine, images, networks, volumes).await
+            Seen::look(engine, images, volumes).await
         };
         cx.engine(&cx.retry, "look for", "images, networks and volumes", look).await?
     } else {
         Seen::default()
     };
+    let used = containers.iter().flat_map(|c| c.networks.values().cloned()).collect();
     let mut there = There {
         containers,
         images: ids(&seen.images),
-        networks: ids(&seen.networks),
+        networks: BTreeMap::new(),
         renewed_networks: BTreeSet::new(),
         stopped_by_us: stopped(&cx.paths),
     };
     let mut compared_networks = Vec::new();
     for network in wanted_networks {
+        let named = networks::named(&network.name, &seen.networks, &used);
+        if let Some(id) = named.first().and_then(|n| n["Id"].as_str()) {
+            there.networks.insert(network.name.clone(), id.to_owned());
+        }
         let action = if answers || network.body.is_some() {
-            networks::compare(&network, &project.name, seen.networks.get(&network.name))?
+            networks::compare(&network, &project.name, &named)?
         } else {
             NetworkAction::Keep
         };
@@ -208,7 +212,8 @@ fn ids(of: &BTreeMap<String, Value>) -> BTreeMap<String, String> {
 #[derive(Default)]
 struct Seen {
     images: BTreeMap<String, Value>,
-    networks: BTreeMap<String, Value>,
+    /// All of them: names are not unique.
+    networks: Vec<Value>,
     volumes: BTreeMap<String, Value>,
 }
 
@@ -216,15 +221,13 @@ impl Seen {
     async fn look<'a>(
         engine: &dyn Engine,
         images: impl Iterator<Item = &'a str>,
-        networks: impl Iterator<Item = &'a str>,
         volumes: impl Iterator<Item = &'a str>,
     ) -> Result<Self> {
         let images = images.map(async |name| Ok::<_, Error>((name, engine.inspect_image(name).await?)));
-        let networks = networks.map(async |name| Ok::<_, Error>((name, engine.inspect_network(name).await?)));
         let volumes = volumes.map(async |name| Ok::<_, Error>((name, engine.inspect_volume(name).await?)));
-        let all = try_join(try_join_all(images), try_join(try_join_all(networks), try_join_all(volumes)));
+        let all = try_join(try_join_all(images), try_join(engine.networks(&[]), try_join_all(volumes)));
         let (images, (networks, volumes)) = all.await?;
-        Ok(Self { images: present(images), networks: present(networks), volumes: present(volumes) })
+        Ok(Self { images: present(images), networks, volumes: present(volumes) })
     }
 }
 

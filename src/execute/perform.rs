@@ -113,14 +113,22 @@ pub async fn apply(cx: &Context, retry: &Retry, step: &Step, attempt: u32) -> Re
         }
         Action::Container(step) => {
             let name = step.desired.name.clone();
-            let id = cx.engine(retry, "create", &name, async |_| container(cx, step).await).await?;
+            let create = async |attempt| {
+                one_network_of_each_name(cx, step, attempt).await?;
+                container(cx, step).await
+            };
+            let id = cx.engine(retry, "create", &name, create).await?;
             cx.remember(&name, id);
             changed("created")
         }
         Action::Start(step) => {
             let name = &step.desired.name;
             let id = cx.container(step)?;
-            cx.engine(retry, "start", name, async |_| containers::start(engine, step, &id).await).await?;
+            let start = async |attempt| {
+                one_network_of_each_name(cx, step, attempt).await?;
+                containers::start(engine, step, &id).await
+            };
+            cx.engine(retry, "start", name, start).await?;
             cx.remember(name, id);
             changed("started")
         }
@@ -165,6 +173,16 @@ async fn container(cx: &Context, step: &Rc<reconcile::Step>) -> Result<String> {
     let desired = desired::container(&launch.project, service, step.desired.number, &peers, &launch.options())?;
     let step = reconcile::Step { desired, ..reconcile::Step::clone(step) };
     containers::prepare(engine, &step, &image).await
+}
+
+/// A name that two networks have is refused; who tries again leaves one of them first.
+async fn one_network_of_each_name(cx: &Context, step: &reconcile::Step, attempt: u32) -> Result<()> {
+    if attempt > 1 {
+        for name in &step.desired.networks {
+            resources::unify(cx.world.engine.as_ref(), &step.desired.project, name).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn ready(

@@ -1,6 +1,6 @@
 //! Networks and volumes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use tracing::{info, warn};
@@ -22,9 +22,11 @@ use crate::{
 /// # Errors
 /// Those of [`networks::compare`] and of the engine.
 pub async fn ensure_network(engine: &dyn Engine, project: &str, network: &NetworkDesired) -> Result<bool> {
-    let there = engine.inspect_network(&network.name).await?;
-    let action = networks::compare(network, project, there.as_ref())?;
-    let Some(body) = network.body.as_ref().filter(|_| action != NetworkAction::Keep) else { return Ok(false) };
+    let unified = unify(engine, project, &network.name).await?;
+    let all = engine.networks(&[]).await?;
+    let named = networks::named(&network.name, &all, &used(engine, project).await?);
+    let action = networks::compare(network, project, &named)?;
+    let Some(body) = network.body.as_ref().filter(|_| action != NetworkAction::Keep) else { return Ok(unified) };
     if action == NetworkAction::Replace {
         info!(
             network = network.name,
@@ -38,7 +40,33 @@ pub async fn ensure_network(engine: &dyn Engine, project: &str, network: &Networ
     }
     engine.create_network(body).await?;
     info!(network = network.name, "network {} created", network.name);
+    // A run that was killed while it asked for this network may just have got it, too.
+    unify(engine, project, &network.name).await?;
     Ok(true)
+}
+
+/// Removes all but one of our networks of a name; whether there were more.
+///
+/// # Errors
+/// Those of the engine.
+pub async fn unify(engine: &dyn Engine, project: &str, name: &str) -> Result<bool> {
+    let all = engine.networks(&labels::ours(project)).await?;
+    let count = all.iter().filter(|n| n["Name"] == name).count();
+    if count < 2 {
+        return Ok(false);
+    }
+    for surplus in networks::named(name, &all, &used(engine, project).await?).into_iter().skip(1) {
+        let id = surplus["Id"].as_str().unwrap_or_default();
+        warn!(network = name, "network {name} is there {count} times, {id} is removed");
+        engine.remove_network(id).await?;
+    }
+    Ok(true)
+}
+
+/// Ids of the networks that containers of ours are in.
+async fn used(engine: &dyn Engine, project: &str) -> Result<BTreeSet<String>> {
+    let all = engine.containers(&labels::ours(project)).await?;
+    Ok(all.iter().flat_map(|item| Existing::read(item).networks.into_values()).collect())
 }
 
 /// Our containers that are in a network.

@@ -233,10 +233,6 @@ impl Engine for MemoryEngine {
         Ok(())
     }
 
-    async fn inspect_network(&self, _: &str) -> Result<Option<Value>> {
-        Ok(None)
-    }
-
     async fn networks(&self, _: &[String]) -> Result<Vec<Value>> {
         Ok(Vec::new())
     }

@@ -152,7 +152,7 @@ impl Builder {
             let (deadline, pulled) = match action {
                 NetworkAction::Keep => continue,
                 NetworkAction::Replace => (ENGINE + GRACE_LIMIT, self.images.values().copied().collect()),
-                NetworkAction::Create => (ENGINE, Vec::new()),
+                NetworkAction::Create | NetworkAction::Unify => (ENGINE, Vec::new()),
             };
             let action = Action::Network(network.clone());
             let step = Step::new(format!("network:{}", network.name), &network.hash, deadline, action);

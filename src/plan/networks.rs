@@ -90,17 +90,41 @@ pub enum NetworkAction {
     Create,
     /// It is there and otherwise: its containers are stopped and disconnected, and it is made anew.
     Replace,
+    /// It is there more than once: one stays.
+    Unify,
 }
 
-/// Compares a network with what the engine has under its name.
+/// The networks of a name. The one to stay is first: the one that containers are in, else the oldest.
+///
+/// The engine does not keep names unique: it looks for a name before it makes a network, so that of two requests at the
+/// same time, as when a run was killed in the middle of one, both can be granted.
+pub fn named<'a>(name: &str, all: &'a [Value], used: &BTreeSet<String>) -> Vec<&'a Value> {
+    let mut named: Vec<&Value> = all.iter().filter(|n| n["Name"] == name).collect();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    named.sort_by_cached_key(|n| (!used.contains(&text(&n["Id"])), text(&n["Created"]), text(&n["Id"])));
+    if named.is_empty() {
+        named.extend(all.iter().find(|n| n["Id"] == name));
+    }
+    named
+}
+
+/// Whether we made a network, for this project.
+pub fn is_ours(network: &Value, project: &str) -> bool {
+    label(network, labels::PROJECT) == project && label(network, labels::MANAGED) == "true"
+}
+
+fn label<'a>(network: &'a Value, key: &str) -> &'a str {
+    network["Labels"][key].as_str().unwrap_or_default()
+}
+
+/// Compares a network with what the engine has under its name, see [`named`].
 ///
 /// # Errors
-/// `engine-refused` where it must be there and is not, or is another project's.
-pub fn compare(desired: &NetworkDesired, project: &str, there: Option<&Value>) -> Result<NetworkAction> {
+/// `engine-refused` where it must be there and is not, is another project's, or is there twice and not by us.
+pub fn compare(desired: &NetworkDesired, project: &str, named: &[&Value]) -> Result<NetworkAction> {
     let name = &desired.name;
-    // The engine also finds networks by the start of their id.
-    let there = there.filter(|n| n["Name"] == name.as_str() || (desired.body.is_none() && n["Id"] == name.as_str()));
-    let Some(there) = there else {
+    let external = desired.body.is_none();
+    let Some(there) = named.first().filter(|n| external || n["Name"] == name.as_str()) else {
         if desired.body.is_some() {
             return Ok(NetworkAction::Create);
         }
@@ -108,10 +132,18 @@ pub fn compare(desired: &NetworkDesired, project: &str, there: Option<&Value>) -
         return Err(Error::new(Cause::EngineRefused, message)
             .hint(format!("create it with `docker network create {name}`, or remove `external`")));
     };
-    if desired.body.is_none() {
+    if named.len() > 1 {
+        if !external && named.iter().all(|n| is_ours(n, project)) {
+            return Ok(NetworkAction::Unify);
+        }
+        let message = format!("the engine has {} networks of the name {name}", named.len());
+        return Err(Error::new(Cause::EngineRefused, message)
+            .hint("see `docker network ls` and remove all but one, by their ids"));
+    }
+    if external {
         return Ok(NetworkAction::Keep);
     }
-    let label = |key: &str| there["Labels"].get(key).and_then(Value::as_str).unwrap_or_default();
+    let label = |key: &str| label(there, key);
     if label(labels::PROJECT) != project || label(labels::NETWORK) != desired.key {
         return Err(Error::new(
             Cause::EngineRefused,
@@ -153,23 +185,44 @@ mod tests {
     #[test]
     fn a_network_is_kept_made_or_made_anew() {
         let network = wanted(false);
-        assert_eq!(compare(&network, "demo", None).unwrap(), NetworkAction::Create);
-        assert_eq!(compare(&network, "demo", Some(&there("1", "demo", "true"))).unwrap(), NetworkAction::Keep);
-        assert_eq!(compare(&network, "demo", Some(&there("2", "demo", "true"))).unwrap(), NetworkAction::Replace);
-        assert_eq!(compare(&network, "demo", Some(&there("2", "demo", "false"))).unwrap(), NetworkAction::Keep);
-        // Found by the start of an id only.
-        assert_eq!(compare(&network, "demo", Some(&json!({ "Name": "x" }))).unwrap(), NetworkAction::Create);
+        assert_eq!(compare(&network, "demo", &[]).unwrap(), NetworkAction::Create);
+        assert_eq!(compare(&network, "demo", &[&there("1", "demo", "true")]).unwrap(), NetworkAction::Keep);
+        assert_eq!(compare(&network, "demo", &[&there("2", "demo", "true")]).unwrap(), NetworkAction::Replace);
+        assert_eq!(compare(&network, "demo", &[&there("2", "demo", "false")]).unwrap(), NetworkAction::Keep);
+        // Found by its id only.
+        assert_eq!(compare(&network, "demo", &[&json!({ "Name": "x" })]).unwrap(), NetworkAction::Create);
+    }
+
+    #[test]
+    fn of_several_of_one_name_the_one_in_use_stays_else_the_oldest() {
+        let one = |id: &str, created: &str, managed: &str| {
+            let mut one = there("1", "demo", managed);
+            one["Id"] = id.into();
+            one["Created"] = created.into();
+            one
+        };
+        let all = [one("a", "2", "true"), one("b", "1", "true"), one("c", "3", "true"), json!({ "Name": "x" })];
+        let ids = |used: &[&str]| {
+            let used = used.iter().map(|&id| id.to_owned()).collect();
+            named("demo_back", &all, &used).iter().map(|n| n["Id"].as_str().unwrap()).collect::<String>()
+        };
+        assert_eq!(ids(&[]), "bac");
+        assert_eq!(ids(&["c", "x"]), "cba");
+        assert_eq!(compare(&wanted(false), "demo", &[&all[0], &all[1]]).unwrap(), NetworkAction::Unify);
+        let strange = one("d", "4", "false");
+        let err = compare(&wanted(false), "demo", &[&all[0], &strange]).unwrap_err();
+        assert_eq!(err.message, "the engine has 2 networks of the name demo_back");
     }
 
     #[test]
     fn a_network_of_another_project_is_not_taken() {
-        let err = compare(&wanted(false), "demo", Some(&there("1", "other", "true"))).unwrap_err();
+        let err = compare(&wanted(false), "demo", &[&there("1", "other", "true")]).unwrap_err();
         assert!(err.message.contains("demo_back"), "{err}");
     }
 
     #[test]
     fn an_external_network_must_be_there() {
-        assert!(compare(&wanted(true), "demo", None).unwrap_err().message.contains("external"));
-        assert_eq!(compare(&wanted(true), "demo", Some(&there("", "x", ""))).unwrap(), NetworkAction::Keep);
+        assert!(compare(&wanted(true), "demo", &[]).unwrap_err().message.contains("external"));
+        assert_eq!(compare(&wanted(true), "demo", &[&there("", "x", "")]).unwrap(), NetworkAction::Keep);
     }
 }

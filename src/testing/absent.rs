@@ -79,9 +79,6 @@ impl Engine for Absent {
     async fn remove_image(&self, _: &str) -> Result<()> {
         unreachable!("not played")
     }
-    async fn inspect_network(&self, _: &str) -> Result<Option<Value>> {
-        unreachable!("not played")
-    }
     async fn networks(&self, _: &[String]) -> Result<Vec<Value>> {
         unreachable!("not played")
     }

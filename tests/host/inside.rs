@@ -237,9 +237,6 @@ impl Engine for Nothing {
     async fn remove_image(&self, _: &str) -> Result<()> {
         nothing()
     }
-    async fn inspect_network(&self, _: &str) -> Result<Option<Value>> {
-        nothing()
-    }
     async fn networks(&self, _: &[String]) -> Result<Vec<Value>> {
         nothing()
     }
