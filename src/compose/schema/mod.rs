@@ -8,9 +8,8 @@ mod top;
 
 use std::collections::HashSet;
 
-use crate::compose::emit::{Emit, Form};
+use crate::compose::emit::{Emit, Form, Tree};
 use crate::compose::error::Diagnostic;
-use crate::compose::model::to_json;
 use crate::compose::node::{Key, Map, Node, Value};
 use crate::compose::print;
 
@@ -62,7 +61,7 @@ pub enum Unique {
 pub enum Names {
     /// Any.
     Any,
-    /// Any but the empty one.
+    /// Any that has more than line breaks in it.
     Filled,
     /// Letters, digits, `.`, `_` and `-`; another is a fault.
     Checked,
@@ -217,7 +216,7 @@ impl Checker {
         let mut seen = HashSet::new();
         for (index, item) in items.iter().enumerate() {
             self.below(&format!("[{index}]"), item, shape);
-            if unique == Unique::Yes && !seen.insert(print::compact(&to_json(item).tree(Form::Json))) {
+            if unique == Unique::Yes && !seen.insert(print::compact(&Tree::from(item).tree(Form::Json))) {
                 self.fault(item, format!("item {index} is given twice"));
             }
         }
@@ -230,7 +229,7 @@ impl Checker {
                 self.push(Diagnostic::new(&key.position, self.join(&key.name), message));
                 continue;
             }
-            if names == Names::Filled && key.name.is_empty() {
+            if names == Names::Filled && key.name.bytes().all(|b| b == b'\n') {
                 self.push(Diagnostic::new(&key.position, self.path.clone(), "a key cannot be empty"));
                 continue;
             }

@@ -70,7 +70,7 @@ pub(super) const SERVICE: Shape = Shape::Object(&Object {
         ("networks", Shape::Either(&[UNIQUE_STRINGS, Shape::Dict(&Shape::Either(&[NULL, NETWORK]), Names::Checked)])),
         ("oom_kill_disable", BOOLEAN),
         ("oom_score_adj", Shape::Range(-1000, 1000)),
-        ("pid", Shape::Scalar(kind::STRING | kind::NULL)),
+        ("pid", STRING),
         ("pids_limit", NUMBER),
         ("platform", STRING),
         ("ports", Shape::List(&Shape::Either(&[NUMBER, PORT]), Unique::Yes)),

@@ -60,6 +60,21 @@ fn merge_keys_give_way_to_explicit_ones_and_the_first_of_several_wins() {
 }
 
 #[test]
+fn a_block_of_lines_at_the_end_of_a_file_ends_as_the_file_does() {
+    for (text, want) in [
+        ("a: |\n  x\n", "x\n"),
+        ("a: |\n  x", "x"),
+        ("a: >\n  x\n  y", "x y"),
+        ("a: |+\n  x", "x"),
+        ("a: |\n  x\n  ", "x\n"),
+        ("a: |\n  x\n# c", "x\n"),
+        ("b: x\na: |\n  b: x\nc: x", "b: x\n"),
+    ] {
+        assert_eq!(read(text).unwrap().get("a").unwrap().as_str(), Some(want), "{text:?}");
+    }
+}
+
+#[test]
 fn what_is_wrong_is_said_with_its_place() {
     assert_eq!(wrong("a: 1\nb: 2\na: 3\n"), "f.yaml:3:1: key 'a' is already given at line 1");
     assert!(wrong("a: 1\n---\nb: 2\n").starts_with("f.yaml:2:1: a second document starts here"));
