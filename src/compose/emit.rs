@@ -31,6 +31,8 @@ pub enum Tree {
     Single(f32),
     /// A double-precision float.
     Double(f64),
+    /// A moment, as RFC 3339 has it.
+    Time(String),
     /// A text.
     Text(String),
     /// A list.
@@ -131,6 +133,7 @@ impl From<&Node> for Tree {
             Value::Int(value) => Self::Int(*value),
             Value::Large(value) => Self::Uint(*value),
             Value::Float(value) => Self::Double(*value),
+            Value::Time(moment) => Self::Time(moment.clone()),
             Value::Text(text) => Self::Text(text.clone()),
             Value::Seq(items) => Self::Seq(items.iter().map(Self::from).collect()),
             Value::Map(map) => Self::Map(map.iter().map(|(key, value)| (key.name.clone(), value.into())).collect()),
@@ -182,7 +185,7 @@ impl Serialize for Tree {
             Self::Uint(value) => serializer.serialize_u64(*value),
             Self::Single(value) => serializer.serialize_f32(*value),
             Self::Double(value) => serializer.serialize_f64(*value),
-            Self::Text(text) => serializer.serialize_str(text),
+            Self::Text(text) | Self::Time(text) => serializer.serialize_str(text),
             Self::Seq(items) => {
                 let mut seq = serializer.serialize_seq(Some(items.len()))?;
                 for item in items {

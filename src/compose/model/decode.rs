@@ -111,7 +111,7 @@ pub fn to_json(node: &Node) -> serde_json::Value {
         Value::Int(value) => Json::from(*value),
         Value::Large(value) => Json::from(*value),
         Value::Float(value) => Json::from(*value),
-        Value::Text(text) => Json::String(text.clone()),
+        Value::Text(text) | Value::Time(text) => Json::String(text.clone()),
         Value::Seq(items) => Json::Array(items.iter().map(to_json).collect()),
         Value::Map(map) => Json::Object(map.iter().map(|(key, value)| (key.name.clone(), to_json(value))).collect()),
     }

@@ -30,6 +30,10 @@ fn scalars_are_taken_as_compose_takes_them() {
         ("expose: [80]", "expose:\n- \"80\""),
         ("storage_opt: {size: 5}", "storage_opt:\nsize: \"5\""),
         ("labels: {a: 1.5, b: true, c: null}", "labels:\na: \"1.5\"\nb: \"true\"\nc: \"\""),
+        (
+            "x-a: [2024-1-2, 2024-01-02T03:04:05.50+02:00]",
+            "x-a:\n- 2024-01-02T00:00:00Z\n- 2024-01-02T03:04:05.5+02:00",
+        ),
         ("provider: {type: t, options: {a: [], b: [1, x]}}", "provider:\ntype: t\noptions:\nb:\n- \"1\"\n- x"),
         ("labels: [\"a =b\"]", "labels:\n'a ': b"),
         ("x-a: [.inf, 18446744073709551615, {b: []}]", "x-a:\n- .inf\n- 18446744073709551615\n- b: []"),
@@ -46,6 +50,11 @@ fn scalars_are_taken_as_compose_takes_them() {
 fn what_compose_cannot_take_is_refused() {
     for (attribute, want) in [
         ("group_add: [1.5]", "c.group_add[0]: expected a string, found a number"),
+        (
+            "labels: {built: 2024-01-02}",
+            "c.labels.built: expected a string, a number, a boolean or null, found a date (put it in quotes)",
+        ),
+        ("storage_opt: {size: 2024-01-02}", "c.storage_opt.size: expected a string, found a date"),
         ("pid: null", "c.pid: expected a string, found null"),
         ("storage_opt: {size: 1.5}", "c.storage_opt.size: expected a string, found a number"),
         ("storage_opt: {size: true}", "c.storage_opt.size: expected a string, found a boolean"),
@@ -66,7 +75,10 @@ fn what_compose_cannot_take_is_refused() {
         ("mem_limit: 100000000t", "c.mem_limit: expected a size in bytes such as 512m or 2gb"),
         ("environment: [\"A =b\"]", "c.environment[0]: the name of a variable ends in a space (write NAME=value)"),
         ("build: {args: [\"A =b\"]}", "c.build.args[0]: the name of a variable ends in a space (write NAME=value)"),
-        ("build: {additional_contexts: {a: 1}}", "c.build.additional_contexts.a: expected a string, found an integer"),
+        (
+            "build: {additional_contexts: {a: 1}}",
+            "c.build.additional_contexts.a: expected a string, found an integer (put it in quotes)",
+        ),
         (
             "build: {ulimits: {a: {soft: \"1\", hard: 2}}}",
             "c.build.ulimits.a.soft: expected an integer, found a string",

@@ -112,6 +112,7 @@ fn value(out: &mut String, tree: &Tree, indent: usize) {
         Tree::Single(value) => out.push_str(&float(&number::general_single(*value))),
         Tree::Double(value) => out.push_str(&float(&number::general(*value))),
         Tree::Text(text) => scalar(out, text, indent, false),
+        Tree::Time(moment) => out.push_str(moment),
         Tree::Seq(_) => out.push_str("[]"),
         Tree::Map(_) => out.push_str("{}"),
     }

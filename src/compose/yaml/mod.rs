@@ -67,7 +67,7 @@ pub fn parse(file: &Arc<Path>, bytes: &[u8], budget: Budget) -> Result<Node, Dia
 
 /// Whether a plain scalar of this text is that text and not a number, a boolean or a null.
 pub(crate) fn is_text(text: &str) -> bool {
-    scalar::implicit(text).is_none() && !scalar::is_timestamp(text)
+    scalar::implicit(text).is_none() && scalar::timestamp(text).is_none()
 }
 
 /// `the file is larger than 1 MiB`
