@@ -7,7 +7,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use clap::CommandFactory as _;
@@ -16,6 +16,8 @@ use rolecall::{
     compose::schema::{self, Shape},
     plan::unsupported::{RULES, Rule, Verdict},
 };
+
+use crate::support::agent::walk;
 
 const BEGIN: &str = "<!-- Written by a test: ROLECALL_WRITE_DOCS=1 cargo test --test tests compose_docs -->\n";
 const END: &str = "<!-- To here. -->\n";
@@ -72,12 +74,13 @@ fn named(rule: &Rule, known: &BTreeSet<String>) -> Vec<String> {
     let name = rule.attribute.split(": ").next().unwrap();
     let parent = name.split(',').next().unwrap().rsplit_once('.').map_or("", |(parent, _)| parent);
     let names = name.split(", ").map(|name| name.strip_prefix(parent).unwrap_or(name).trim_start_matches('.'));
-    let places = |name: &str| {
-        let below_parent = join(parent, name);
-        let shared = below_parent.split_once('.').map(|(kind, name)| format!("{kind}.*.{name}"));
-        [Some(join("services.*", &below_parent)), shared].into_iter().flatten().find(|path| known.contains(path))
-    };
-    names.filter_map(places).collect()
+    names.filter_map(|name| place(&join(parent, name), known)).collect()
+}
+
+/// The attribute that a name is about: of a service, or of what a service refers to.
+fn place(name: &str, known: &BTreeSet<String>) -> Option<String> {
+    let shared = name.split_once('.').map(|(kind, name)| format!("{kind}.*.{name}"));
+    [Some(join("services.*", name)), shared].into_iter().flatten().find(|path| known.contains(path))
 }
 
 /// When a rule holds, where that is not always.
@@ -177,6 +180,26 @@ fn every_note_is_about_something() {
     let verdicts = verdicts(&known);
     let hidden: Vec<_> = NOTES.iter().filter(|(path, note)| !verdicts[*path].1.starts_with(note)).collect();
     assert!(hidden.is_empty(), "notes of attributes without effect: {hidden:?}");
+}
+
+#[test]
+fn every_engine_that_is_needed_is_named() {
+    let plan = walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/plan"));
+    let (known, mut found) = (all(), 0);
+    let verdicts = verdicts(&known);
+    for text in plan.into_values().map(|bytes| String::from_utf8(bytes).unwrap()) {
+        for call in text.split("needs(service, ").skip(1) {
+            let quoted: Vec<&str> = call.split(")?;").next().unwrap().split('"').skip(1).step_by(2).collect();
+            // Where the attribute's name was put together before the call, the engine is all that can be seen.
+            let [attribute, engine] = quoted[..] else { continue };
+            let name = attribute.replace("{key}", "*");
+            let path = place(name.split([':', ' ']).next().unwrap(), &known).expect(attribute);
+            let note = &verdicts[&path].1;
+            assert!(note.contains(&format!("{engine} (API ")), "{attribute} needs {engine}; docs/compose.md: {note}");
+            found += 1;
+        }
+    }
+    assert!(found > 4, "only {found} such calls were found");
 }
 
 #[test]

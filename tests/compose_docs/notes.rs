@@ -87,6 +87,7 @@ pub(crate) const NOTES: &[(&str, &str)] = &[
     ("configs.*.content", "copied into the container; refused where it is `read_only`"),
     ("configs.*.environment", "as `content`"),
     ("configs.*.file", "fetched with the project, and mounted read-only"),
+    ("networks.*.enable_ipv4", "`false`: Docker 28 (API 1.48) or later; an older engine is refused"),
     ("networks.*.external", "it must be there, or the run fails"),
     ("networks.*.external.name", "the old form of `name`"),
     ("secrets.*.environment", "copied into the container; refused where it is `read_only`"),
