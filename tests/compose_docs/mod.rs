@@ -95,7 +95,9 @@ fn verdicts(known: &BTreeSet<String>) -> BTreeMap<String, (&'static str, String)
     for rule in RULES {
         let named = named(rule, known);
         assert!(!named.is_empty(), "the rule for '{}' names no attribute of the schema", rule.attribute);
-        named.into_iter().for_each(|path| rules.entry(path).or_default().push(rule));
+        for path in named {
+            rules.entry(path).or_default().push(rule);
+        }
     }
     let mut verdicts: BTreeMap<String, (&'static str, String)> = BTreeMap::new();
     for path in known {
