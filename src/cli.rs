@@ -207,9 +207,6 @@ pub struct ConfigArgs {
     /// Form.
     #[arg(long, value_enum, default_value_t = ConfigFormat::Yaml)]
     pub format: ConfigFormat,
-    /// Leave environment files and variables without a value as they are written.
-    #[arg(long)]
-    pub no_env_resolution: bool,
     /// What is printed in place of the project.
     #[command(flatten)]
     pub list: ConfigList,
@@ -279,5 +276,8 @@ mod tests {
         assert!(read(&["rolecall"]).unwrap_err().is_some());
         assert!(read(&["rolecall", "--version"]).unwrap_err().is_none());
         assert!(read(&["rolecall", "status", "--wait"]).is_ok());
+        assert!(read(&["rolecall", "config", "--services", "web"]).is_ok());
+        let err = read(&["rolecall", "config", "--services", "--images"]).unwrap_err().unwrap();
+        assert_eq!(err.message, "the argument '--services' cannot be used with '--images'");
     }
 }
