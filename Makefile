@@ -9,7 +9,7 @@ ARCH := $(shell uname -m)
 export CARGO_TARGET_$(shell echo $(ARCH) | tr a-z A-Z)_UNKNOWN_LINUX_GNU_RUNNER := $(CURDIR)/$(SETUP)/as-root
 export ROLECALL_TEST_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rolecall-tests
 
-.PHONY: help demo test test-setup bench static lint check
+.PHONY: help demo test test-setup fuzz bench static lint check
 
 help: ## What can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -27,6 +27,10 @@ test-setup:
 	@$(SETUP)/moto > /dev/null
 	@$(CARGO) nextest --version > /dev/null 2>&1 || $(CARGO) install cargo-nextest --locked
 
+fuzz: ## Fuzz targets of the parsers, SECONDS=20 each: no panic, no hang, little memory
+	@$(SETUP)/packages fuzz
+	$(SETUP)/fuzz $(SECONDS)
+
 bench: ## Figures: idle run, start-up, eight services beside the bare engine API
 	@$(SETUP)/packages demo
 	$(CARGO) build --locked --release --bin rolecall
@@ -37,6 +41,7 @@ static: ## The static musl binary for this architecture
 
 lint: ## Format, clippy, shellcheck, and licences, bans and sources of all crates
 	$(CARGO) fmt --check
+	$(CARGO) fmt --check --manifest-path tests/fuzz/Cargo.toml
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	shellcheck $(SETUP)/* tests/support/*.sh .ci/run $(wildcard tests/support/machine userdata/*.sh)
 	@$(CARGO) deny --version > /dev/null 2>&1 || $(CARGO) install cargo-deny --locked

@@ -23,7 +23,7 @@ pub fn parse(file: &Path, bytes: &[u8], variables: &mut Variables, lookup: Looku
     let file = Arc::from(file);
     let text = checked(&file, bytes)?;
     let mut reader = Reader { file: &file, text, rest: text };
-    let mut left = 8 * LIMIT;
+    let mut left = LIMIT;
     while reader.next_statement() {
         let Some(key) = reader.key()? else { continue };
         if let Key::Inherited(name) = key {

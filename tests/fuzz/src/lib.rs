@@ -1,14 +1,16 @@
 //! What is fuzzed: the pure parts of the agent, from its own source, without the SDKs that it is linked with.
 
-#[allow(unused_imports, reason = "some names are made for the rest of the agent")]
-#[path = "../../../src/compose/mod.rs"]
-pub mod compose;
-#[path = "../../../src/error.rs"]
-pub mod error;
-#[path = "../../../src/image_ref.rs"]
-pub mod image_ref;
+#[path = "../../../src"]
+mod agent {
+    #[allow(unused_imports, reason = "some names are made for the rest of the agent")]
+    pub mod compose;
+    pub mod error;
+    pub mod image_ref;
+}
 
-use compose::{Diagnostic, Kind, Position};
+pub use agent::{compose, error, image_ref};
+
+use compose::{Diagnostic, Position};
 
 /// Variables that targets may use: one with a value, one that is empty, one with every character that means something.
 pub fn variable(name: &str) -> Option<String> {
@@ -40,9 +42,4 @@ pub fn inside(position: &Position, text: &[u8]) {
     let lines = text.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count() + 1;
     assert!(position.line as usize <= lines + 1, "{position} of {lines} lines");
     assert!(position.column >= 1 && position.column as usize <= text.len() + 1, "{position}");
-}
-
-/// Whether a fault only says that a file is missing.
-pub fn is_missing(fault: &Diagnostic) -> bool {
-    matches!(fault.kind, Kind::NotFound { .. })
 }
