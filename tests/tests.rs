@@ -6,6 +6,7 @@ mod support;
 
 mod architecture;
 mod bad_input;
+mod compose_docs;
 mod docassemble;
 mod equal;
 mod extension;
@@ -15,6 +16,7 @@ mod journal;
 mod launch;
 mod manifests;
 mod moto;
+mod peer_config;
 mod real_names;
 mod refusals;
 mod scripts;
