@@ -106,7 +106,7 @@ fn what_grows_when_it_is_read_is_cut_short() {
             "compose.yaml:2:35: the document is too large",
         ),
         (
-            one(format!("services:\n  s0: {{image: x, labels: {{{wide}}}}}\n{}", extended)),
+            one(format!("services:\n  s0: {{image: x, labels: {{{wide}}}}}\n{extended}")),
             "the services are too large once they are extended",
         ),
         (

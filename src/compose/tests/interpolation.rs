@@ -53,7 +53,7 @@ fn meaning(parts: &[Part]) -> Result<String, Fault> {
                 let empty = value.as_deref() == Some("");
                 let there = value.is_some() && !(empty && operator.starts_with(':'));
                 match (operator.trim_start_matches(':'), there) {
-                    ("-", true) | ("?", true) => value.unwrap_or_default(),
+                    ("-" | "?", true) => value.unwrap_or_default(),
                     ("-", false) | ("+", true) => other,
                     ("+", false) => String::new(),
                     _ => return Err(Fault::Required { name: (*name).to_owned(), reason: other }),
