@@ -63,8 +63,13 @@ pub(crate) fn at(place: &[&str], text: String) -> Result<Value, &'static str> {
     match wanted {
         Type::Bool => boolean(&text).map(Value::Bool).ok_or("expected a boolean: true or false"),
         Type::Int => text.parse().map(Value::Int).map_err(|_| "expected an integer"),
-        Type::Float => text.parse().map(Value::Float).map_err(|_| "expected a number"),
+        Type::Float => finite(&text).map(Value::Float).ok_or("expected a number"),
     }
+}
+
+/// A number that is one: neither infinite nor out of range.
+fn finite(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|value: &f64| value.is_finite())
 }
 
 /// The booleans that Compose accepts in a text.

@@ -45,9 +45,12 @@ pub fn duration(text: &str) -> Option<i64> {
     i64::try_from(if sign < 0.0 { -total } else { total }).ok()
 }
 
+/// 2^63: what no longer fits.
+const MORE_THAN_ANY: f64 = 9_223_372_036_854_775_808.0;
+
 /// Bytes of a size such as `512`, `64m`, `1.5gb` or `2GiB` (powers of 1024); `None` if it is not one.
 #[must_use]
-#[expect(clippy::cast_possible_truncation, reason = "the size is cut to whole bytes, and saturates")]
+#[expect(clippy::cast_possible_truncation, reason = "in range, and cut to whole bytes")]
 pub fn bytes(text: &str) -> Option<i64> {
     let end = text.rfind(|c: char| c.is_ascii_digit() || c == '.' || c == ',')? + 1;
     let (number, suffix) = text.split_at(end);
@@ -66,7 +69,8 @@ pub fn bytes(text: &str) -> Option<i64> {
         "p" => 5,
         _ => return None,
     };
-    Some((size * 1024_f64.powi(power)) as i64)
+    let size = size * 1024_f64.powi(power);
+    (size < MORE_THAN_ANY).then_some(size as i64)
 }
 
 #[cfg(test)]
@@ -99,7 +103,7 @@ mod tests {
         ] {
             assert_eq!(bytes(text), Some(want), "{text}");
         }
-        for wrong in ["", "b", "-1", "32ib", "1x", "1mm"] {
+        for wrong in ["", "b", "-1", "32ib", "1x", "1mm", "9999999t"] {
             assert_eq!(bytes(wrong), None, "{wrong}");
         }
     }
