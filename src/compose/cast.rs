@@ -1,6 +1,7 @@
 //! Texts to other types, once they are interpolated, by the place they stand at.
 
 use crate::compose::node::Value;
+use crate::compose::number;
 use crate::compose::path;
 
 /// The types that a place may ask for.
@@ -63,13 +64,10 @@ pub(crate) fn at(place: &[&str], text: String) -> Result<Value, &'static str> {
     match wanted {
         Type::Bool => boolean(&text).map(Value::Bool).ok_or("expected a boolean: true or false"),
         Type::Int => text.parse().map(Value::Int).map_err(|_| "expected an integer"),
-        Type::Float => finite(&text).map(Value::Float).ok_or("expected a number"),
+        Type::Float => {
+            number::float(&text).filter(|value| value.is_finite()).map(Value::Float).ok_or("expected a number")
+        }
     }
-}
-
-/// A number that is one: neither infinite nor out of range.
-fn finite(text: &str) -> Option<f64> {
-    text.parse().ok().filter(|value: &f64| value.is_finite())
 }
 
 /// The booleans that Compose accepts in a text.

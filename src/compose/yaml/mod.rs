@@ -59,6 +59,7 @@ pub fn parse(file: &Arc<Path>, bytes: &[u8], budget: Budget) -> Result<Node, Dia
         events: Parser::new_from_str_with_options(text, options),
         anchors: HashMap::new(),
         open: Vec::new(),
+        unended: (!text.trim_end_matches([' ', '\t']).ends_with(['\n', '\r'])).then(|| text.chars().count()),
         budget,
     };
     builder.document().map(|node| node.unwrap_or_else(|| Node::null(&start)))
@@ -66,7 +67,7 @@ pub fn parse(file: &Arc<Path>, bytes: &[u8], budget: Budget) -> Result<Node, Dia
 
 /// Whether a plain scalar of this text is that text and not a number, a boolean or a null.
 pub(crate) fn is_text(text: &str) -> bool {
-    scalar::implicit(text).is_none() && !scalar::is_timestamp(text)
+    scalar::implicit(text).is_none() && scalar::timestamp(text).is_none()
 }
 
 /// `the file is larger than 1 MiB`
@@ -94,6 +95,8 @@ struct Builder<'a> {
     anchors: HashMap<usize, (Node, usize, usize)>,
     /// Anchors whose value is being read: an alias to one of them would never end.
     open: Vec<usize>,
+    /// Length in characters of a text whose last line has no end: a block of lines that ends there has none either.
+    unended: Option<usize>,
     budget: Budget,
 }
 
@@ -134,9 +137,13 @@ impl<'a> Builder<'a> {
         let position = self.at(span.tag_start.unwrap_or(span.start));
         self.spend(1, 0, &position)?;
         let (value, anchor, tag) = match event {
-            Event::Scalar(text, style, anchor, tag) => {
+            Event::Scalar(mut text, style, anchor, tag) => {
                 self.spend(0, text.len(), &position)?;
                 let plain = style == ScalarStyle::Plain;
+                let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+                if block && self.unended.is_some_and(|end| span.end.index() >= end) && text.ends_with('\n') {
+                    text.to_mut().pop();
+                }
                 let named = tag.as_ref().map(|tag| (tag.handle(), tag.suffix()));
                 let value = scalar::resolve(text.into_owned(), plain, named)
                     .map_err(|message| Diagnostic::new(&position, "", message))?;

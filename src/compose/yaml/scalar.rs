@@ -10,10 +10,10 @@ const CORE: &str = "tag:yaml.org,2002:";
 /// A message when an explicit tag does not fit the text.
 pub(super) fn resolve(text: String, plain: bool, tag: Option<(&str, &str)>) -> Result<Value, String> {
     let kind = match tag {
-        None if plain && is_timestamp(&text) => {
-            return Err("a date must be in quotes: Compose does not take it for a string".to_owned());
+        None if plain => {
+            let value = implicit(&text).or_else(|| timestamp(&text).map(Value::Time));
+            return Ok(value.unwrap_or(Value::Text(text)));
         }
-        None if plain => return Ok(implicit(&text).unwrap_or(Value::Text(text))),
         Some((CORE, kind)) => kind,
         // `!` alone and a tag that nobody knows: a text
         _ => return Ok(Value::Text(text)),
@@ -32,37 +32,55 @@ pub(super) fn resolve(text: String, plain: bool, tag: Option<(&str, &str)>) -> R
     }
 }
 
-/// Whether a text is a date, or a date and a time of day, which Go's YAML reads as a moment.
-pub(super) fn is_timestamp(text: &str) -> bool {
-    let number = |part: &str, most: usize, limit: u32| {
-        !part.is_empty() && part.len() <= most && part.parse::<u32>().is_ok_and(|value| value <= limit)
-    };
+/// A date, or a date and a time of day, as RFC 3339 has it: Go's YAML reads it as a moment.
+pub(super) fn timestamp(text: &str) -> Option<String> {
     let (date, time) = match text.find(['T', 't', ' ']) {
         Some(at) => (&text[..at], Some((&text[at..=at], &text[at + 1..]))),
         None => (text, None),
     };
     let mut parts = date.splitn(3, '-');
-    let (year, month, day) = (parts.next(), parts.next(), parts.next());
-    let date = year.is_some_and(|year| year.len() == 4 && number(year, 4, 9999))
-        && month.is_some_and(|month| number(month, 2, 12) && !month.trim_start_matches('0').is_empty())
-        && day.is_some_and(|day| number(day, 2, 31) && !day.trim_start_matches('0').is_empty());
-    let clock = |time: &str| {
-        let mut parts = time.splitn(3, ':');
-        parts.next().is_some_and(|hour| number(hour, 2, 23))
-            && parts.next().is_some_and(|minute| number(minute, 2, 59))
-            && parts.next().is_some_and(|second| {
-                let (second, fraction) = second.split_once('.').unwrap_or((second, "0"));
-                number(second, 2, 59) && !fraction.is_empty() && fraction.bytes().all(|b| b.is_ascii_digit())
-            })
+    let year = parts.next().filter(|year| year.len() == 4).and_then(|year| digits(year, 4))?;
+    let month = digits(parts.next()?, 2).filter(|month| (1..=12).contains(month))?;
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days = match month {
+        4 | 6 | 9 | 11 => 30,
+        2 => 28 + u32::from(leap),
+        _ => 31,
     };
-    date && match time {
-        None => true,
-        Some((" ", time)) => clock(time),
-        Some((_, time)) => match time.strip_suffix('Z') {
-            Some(time) => clock(time),
-            None => time.rfind(['+', '-']).is_some_and(|at| clock(&time[..at]) && time[at + 1..].len() == 5),
-        },
-    }
+    let day = digits(parts.next()?, 2).filter(|day| (1..=days).contains(day))?;
+    let (clock, zone) = match time {
+        None => ("00:00:00".to_owned(), "Z"),
+        Some((" ", time)) => (clock(time)?, "Z"),
+        Some((_, time)) => {
+            let at = time.rfind(['Z', '+', '-'])?;
+            let zone = &time[at..];
+            let offset =
+                zone == "Z" || zone.len() == 6 && zone.as_bytes()[3] == b':' && digits(&zone[1..3], 2).is_some();
+            (
+                clock(&time[..at]).filter(|_| offset)?,
+                if zone[1..].trim_matches(['0', ':']).is_empty() { "Z" } else { zone },
+            )
+        }
+    };
+    Some(format!("{year:04}-{month:02}-{day:02}T{clock}{zone}"))
+}
+
+fn digits(part: &str, most: usize) -> Option<u32> {
+    let fits = !part.is_empty() && part.len() <= most && part.bytes().all(|b| b.is_ascii_digit());
+    fits.then(|| part.parse().ok()).flatten()
+}
+
+/// `9:5:01.50` as `09:05:01.5`
+fn clock(time: &str) -> Option<String> {
+    let mut parts = time.splitn(3, ':');
+    let hour = digits(parts.next()?, 2).filter(|hour| *hour < 24)?;
+    let minute = digits(parts.next()?, 2).filter(|minute| *minute < 60)?;
+    let (second, fraction) = parts.next().map(|second| second.split_once('.').unwrap_or((second, "0")))?;
+    let second = digits(second, 2).filter(|second| *second < 60)?;
+    digits(fraction.get(..1)?, 1).filter(|_| fraction.bytes().all(|b| b.is_ascii_digit()))?;
+    let fraction = fraction[..fraction.len().min(9)].trim_end_matches('0');
+    let point = if fraction.is_empty() { "" } else { "." };
+    Some(format!("{hour:02}:{minute:02}:{second:02}{point}{fraction}"))
 }
 
 /// The value of a plain scalar, unless it is a text.
