@@ -16,6 +16,7 @@ use crate::{
         ready::{Ready, Target},
         resources,
         script::Script as ScriptRun,
+        stop,
         units,
     },
     fetch::project,
@@ -40,6 +41,7 @@ pub async fn check(cx: &Context, step: &Step) -> Result<bool> {
         Action::Network(_)
         | Action::Volume(_)
         | Action::Container(_)
+        | Action::Stop { .. }
         | Action::Start(_)
         | Action::Remove { .. }
         | Action::Prune { .. }
@@ -120,6 +122,10 @@ pub async fn apply(cx: &Context, retry: &Retry, step: &Step, attempt: u32) -> Re
             let id = cx.engine(retry, "create", &name, create).await?;
             cx.remember(&name, id);
             changed("created")
+        }
+        Action::Stop { existing, .. } => {
+            cx.engine(retry, "stop", &existing.name, async |_| stop::container(engine, existing).await).await?;
+            changed("stopped")
         }
         Action::Start(step) => {
             let name = &step.desired.name;
