@@ -15,6 +15,7 @@ mod launch;
 mod manifests;
 mod moto;
 mod real_names;
+mod reconcile;
 mod refusals;
 mod scripts;
 mod sources;

@@ -15,8 +15,7 @@ use crate::{
     manifest::extension::{Extension, READY_TIMEOUT},
     paths::Paths,
     plan::{
-        Action, Launch, Plan, PullPolicy, Step,
-        containers, images, labels, launch_steps,
+        Action, Launch, Plan, PullPolicy, Step, containers, images, labels, launch_steps,
         networks::{self, NetworkAction},
         reconcile::{self, Existing, There},
         volumes,

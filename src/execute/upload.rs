@@ -43,7 +43,8 @@ mod tests {
     #[test]
     fn a_file_is_packed_with_its_owner_and_mode() {
         let path = format!("/run/secrets/{}/token", "long".repeat(40));
-        let file = Upload { path, content: Secret::new("s3cret\n".into()), mode: 0o400, uid: 1000, gid: 7, owned: true };
+        let file =
+            Upload { path, content: Secret::new("s3cret\n".into()), mode: 0o400, uid: 1000, gid: 7, owned: true };
         let bytes = archive(&file).unwrap();
         let mut archive = tar::Archive::new(bytes.as_slice());
         let mut entry = archive.entries().unwrap().next().unwrap().unwrap();

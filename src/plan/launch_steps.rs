@@ -125,12 +125,10 @@ impl Builder {
     /// The steps of one service, after those of all that it depends on.
     fn service(&mut self, service: &str, order: &[String]) {
         let containers = self.containers.get(service).cloned().unwrap_or_default();
-        let made: BTreeMap<String, Index> = containers
-            .iter()
-            .filter(|c| makes(c))
-            .map(|c| (c.desired.name.clone(), self.container(c)))
-            .collect();
-        let stopped = if containers.iter().any(|c| replaces(c)) { self.stops(service, &made, order) } else { Vec::new() };
+        let made: BTreeMap<String, Index> =
+            containers.iter().filter(|c| makes(c)).map(|c| (c.desired.name.clone(), self.container(c))).collect();
+        let stopped =
+            if containers.iter().any(|c| replaces(c)) { self.stops(service, &made, order) } else { Vec::new() };
         for container in containers.iter().filter(|c| acts(c)) {
             let desired = &container.desired;
             let mut needs: Vec<Index> = self.gate.iter().chain(&self.unit).copied().collect();
@@ -164,7 +162,8 @@ impl Builder {
                 continue;
             }
             if !self.stopped.contains_key(name) {
-                let steps = containers.iter().filter(|c| stops(c)).filter_map(|c| self.stop(c, service, made)).collect();
+                let steps =
+                    containers.iter().filter(|c| stops(c)).filter_map(|c| self.stop(c, service, made)).collect();
                 self.stopped.insert(name.clone(), steps);
             }
             all.extend(self.stopped.get(name).into_iter().flatten());
@@ -178,7 +177,8 @@ impl Builder {
         let depends = |c: &Rc<reconcile::Step>| c.desired.depends_on.contains_key(&step.desired.service);
         let dependants = self.containers.iter().filter(|(_, all)| all.iter().any(depends));
         let before = dependants.filter_map(|(name, _)| self.stopped.get(name)).flatten();
-        let needs: Vec<Index> = made.values().chain(before).chain(self.images.get(&step.desired.image)).copied().collect();
+        let needs: Vec<Index> =
+            made.values().chain(before).chain(self.images.get(&step.desired.image)).copied().collect();
         let action = Action::Stop { existing: existing.clone(), why: format!("service '{service}' is replaced") };
         let step = Step::new(format!("stop:{}", existing.name), &existing.id, ENGINE + GRACE_LIMIT, action);
         Some(self.plan.add(step, needs))

@@ -155,7 +155,8 @@ pub fn compare(desired: &NetworkDesired, project: &str, named: &[&Value]) -> Res
     }
     let owner = label(labels::PROJECT);
     if owner != project {
-        let why = format!("network {name} was made for project '{owner}'; it is used as it is (declare it as external)");
+        let why =
+            format!("network {name} was made for project '{owner}'; it is used as it is (declare it as external)");
         return Ok(NetworkAction::KeepOther(why));
     }
     let hash = label(labels::CONFIG_HASH);

@@ -112,7 +112,8 @@ pub fn reconcile(project: &str, desired: Vec<Desired>, there: &There) -> Result<
         if let Some(stranger) = there.containers.iter().find(|c| c.name == one.name && !c.is_ours(project)) {
             stands_in(&one, stranger, there)?;
             let name = &one.name;
-            one.warnings.push(format!("container {name} was made by Docker Compose, just as it has to be; it is left alone"));
+            one.warnings
+                .push(format!("container {name} was made by Docker Compose, just as it has to be; it is left alone"));
             result.steps.push(Step { desired: one, action: Action::Keep, existing: Some(stranger.clone()) });
             continue;
         }

@@ -84,12 +84,7 @@ fn upload(
 /// A keyed checksum over what the configs and secrets of a service hold; empty where it has none. Compose's hash knows
 /// only their names, and a file that was put in the place of another is not seen through a mount until the container is
 /// started again.
-pub(super) fn checksum(
-    project: &Project,
-    service: &ServiceConfig,
-    uploads: &[Upload],
-    options: &Options,
-) -> String {
+pub(super) fn checksum(project: &Project, service: &ServiceConfig, uploads: &[Upload], options: &Options) -> String {
     let mut sum = Sha256::new();
     let mut some = false;
     let mut add = |parts: &[&[u8]]| {

@@ -359,6 +359,8 @@ fn all_labels(
         (labels::INSTANCE, options.instance.clone().unwrap_or_default()),
         (labels::PRE_STOP, hooks::write(&service.pre_stop)),
     ];
-    all.extend(optional.into_iter().chain(told).filter(|(_, v)| !v.is_empty()).map(|(key, value)| (key.to_owned(), value)));
+    all.extend(
+        optional.into_iter().chain(told).filter(|(_, v)| !v.is_empty()).map(|(key, value)| (key.to_owned(), value)),
+    );
     mapping(&all)
 }
