@@ -212,7 +212,7 @@ const BASE: &str = "x-c: &c { image: \"rolecall-test/web:1\", stop_grace_period:
 services:
   a: { <<: *c, environment: { X: |a| } }
   b: { <<: *c, depends_on: { a: { condition: service_started, restart: true }, d: { condition: |condition| } } }
-  c: { <<: *c, network_mode: 'service:a' }
+  c: { <<: *c, network_mode: 'service:a', command: sleep 1000, init: true }
   d: { <<: *c, volumes: ['data:/data', ./here:/here], networks: [back, default] }
   e: { <<: *c, networks: [|network|], pull_policy: |pull| }
   f: { <<: *c, volumes_from: [d], restart: |restart| }

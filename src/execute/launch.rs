@@ -99,7 +99,7 @@ pub async fn plan(cx: &Context, extension: &Extension, unit: bool) -> Result<Pla
         compared_volumes.push((volume, action));
     }
     let missing = needs.into_iter().filter(|need| !seen.images.contains_key(&need.image)).collect();
-    let mut reconciled = reconcile::reconcile(&project.name, desired, &there)?;
+    let mut reconciled = reconcile::reconcile(project, desired, &there)?;
     if launch.remove_orphans {
         reconciled.remove_orphans();
     }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use super::existing::Existing;
 use crate::{
+    compose::Project,
     error::{Cause, Error, Result},
     plan::{
         containers::{Desired, Goal, Peer, Peers},
@@ -104,10 +105,10 @@ pub fn note(peers: &mut Peers, desired: &Desired, id: &str) {
 ///
 /// # Errors
 /// `container-failed` where a container that is not ours has a name that we need, and cannot stand for ours.
-pub fn reconcile(project: &str, desired: Vec<Desired>, there: &There) -> Result<Reconciled> {
+pub fn reconcile(project: &Project, desired: Vec<Desired>, there: &There) -> Result<Reconciled> {
     let mut result = Reconciled::default();
+    let Project { name: project, services, .. } = project;
     let mut left: Vec<&Existing> = there.containers.iter().filter(|c| c.is_ours(project)).collect();
-    let services: BTreeSet<String> = desired.iter().map(|d| d.service.clone()).collect();
     for mut one in desired {
         if let Some(stranger) = there.containers.iter().find(|c| c.name == one.name && !c.is_ours(project)) {
             stands_in(&one, stranger, there)?;
@@ -131,7 +132,7 @@ pub fn reconcile(project: &str, desired: Vec<Desired>, there: &There) -> Result<
         result.steps.push(Step { desired: one, action, existing: existing.cloned() });
     }
     for one in left {
-        if services.contains(one.label(labels::SERVICE)) {
+        if services.contains_key(one.label(labels::SERVICE)) {
             result.remove.push((one.clone(), "the service has fewer containers now".to_owned()));
         } else {
             result.orphans.push(one.clone());

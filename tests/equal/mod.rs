@@ -139,7 +139,10 @@ fn compare(on: On, project: &str, fails: bool) {
     // In the same folder, and over our own containers: nothing is made anew.
     let folder = peer.folder();
     let before = peer.ids();
-    let up = || assert_eq!(peer.compose(&folder, &["up", "--detach"]).status.success(), !fails);
+    let up = || {
+        let done = peer.compose(&folder, &["up", "--detach"]);
+        assert_eq!(done.status.success(), !fails, "{on:?}: compose up: {}", String::from_utf8_lossy(&done.stderr));
+    };
     up();
     assert_eq!(peer.ids(), before, "compose made anew what we had made");
     if !fails {
@@ -165,7 +168,6 @@ fn outside(engine: &Engine) {
             "USER app",
             "WORKDIR /data",
             "LABEL of=image",
-            "STOPSIGNAL SIGKILL",
             "CMD [\"sleep\", \"1000\"]",
         ],
     );

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, io::Read as _};
 
+use base64::Engine as _;
 use serde_json::{Value, json};
 
 use crate::support::dockerd::Engine;
@@ -43,23 +44,32 @@ pub(super) fn told(engine: &Engine) -> BTreeMap<String, Value> {
     all
 }
 
-/// What was put into a container besides its image: owner, mode and content of each file.
+/// What was put into a container besides its image: kind and mode of everything, and owner and content of each file.
 fn files(engine: &Engine, name: &str) -> Value {
     let changes = engine.get(&format!("/containers/{name}/changes"));
     let paths = changes.as_array().into_iter().flatten().filter_map(|change| change["Path"].as_str());
-    let mut files = serde_json::Map::new();
-    for path in paths {
-        let answer = engine.ask("GET", &format!("/containers/{name}/archive?path={path}"), "").unwrap();
-        let mut archive = tar::Archive::new(&answer.body[..]);
-        let first = archive.entries().ok().and_then(|mut entries| entries.next()?.ok());
-        let Some(mut entry) = first.filter(|_| answer.status == 200) else { continue };
-        let header = entry.header().clone();
-        let mut content = String::new();
-        let _ = entry.read_to_string(&mut content);
-        let owner = (header.uid().unwrap(), header.gid().unwrap(), header.mode().unwrap());
-        files.insert(path.to_owned(), json!([format!("{owner:?}"), content]));
+    paths.map(|path| (path.to_owned(), file(engine, &format!("/containers/{name}/archive?path={path}")))).collect()
+}
+
+fn file(engine: &Engine, archive: &str) -> Value {
+    /// How Go marks anything but a regular file.
+    const OTHER: u64 = 0x8f28_0000;
+    let looked = engine.ask("HEAD", archive, "").unwrap();
+    let stat = looked.headers.get("x-docker-container-path-stat").map(|stat| stat.as_bytes().to_vec());
+    let stat = base64::engine::general_purpose::STANDARD.decode(stat.unwrap_or_default()).unwrap();
+    let stat: Value = serde_json::from_slice(&stat).unwrap_or_default();
+    let mode = stat["mode"].as_u64().unwrap_or(OTHER);
+    if mode & OTHER != 0 {
+        return json!(format!("{mode:x}"));
     }
-    Value::Object(files)
+    let answer = engine.ask("GET", archive, "").unwrap();
+    let mut archive = tar::Archive::new(&answer.body[..]);
+    let mut entry = archive.entries().unwrap().next().unwrap().unwrap();
+    let header = entry.header();
+    let owner = format!("{}:{} {:o}", header.uid().unwrap(), header.gid().unwrap(), header.mode().unwrap());
+    let mut content = String::new();
+    entry.read_to_string(&mut content).unwrap();
+    json!([owner, content])
 }
 
 /// Ids, long and short, as the names of their containers.
