@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::support::{
     bed::{BUCKET, Bed},
@@ -245,10 +245,13 @@ const CHANGES: &[(&str, &str, &str)] = &[
     ("scale", "1", "-g-2 -g-3"),
     ("label", "2", "*h-1"),
     ("image", "rolecall-test/other:1", "*h-1"),
-    ("network", "default", "*e-1 *g-1"),
-    ("back", "2", "*d-1 *f-1"),
+    ("network", "default", "!g-1 *e-1"),
     ("data", "2", ""),
+    ("back", "2", "*d-1 *f-1"),
 ];
+
+/// Where Docker Compose does otherwise: it connects the old container to the new network, without its aliases.
+const THEIRS: &[(&str, &str)] = &[("back", "!d-1")];
 
 #[test]
 fn what_is_made_anew_is_what_compose_makes_anew() {
@@ -288,9 +291,10 @@ fn what_is_made_anew_is_what_compose_makes_anew() {
         let before = (of("ours"), of("theirs"));
         run(&text(&values));
         assert_eq!(changes(&before.0, &of("ours")), *expected, "{key}: {value}");
+        let theirs = THEIRS.iter().find(|(other, _)| other == key).map_or(*expected, |(_, theirs)| theirs);
         if peer.is_some() {
-            assert_eq!(changes(&before.1, &of("theirs")), *expected, "compose, {key}: {value}");
+            assert_eq!(changes(&before.1, &of("theirs")), theirs, "compose, {key}: {value}");
         }
     }
-    assert_eq!(json!(engine.names().len()), json!(if peer.is_some() { 18 } else { 9 }));
+    assert_eq!(of("ours").len(), 8, "{:?}", engine.names());
 }

@@ -246,7 +246,7 @@ fn follow(steps: &mut [Step]) -> Result<()> {
         let mut more = false;
         for step in steps.iter_mut() {
             let stays = matches!(step.action, Action::Keep | Action::Start | Action::Restart(_) | Action::Adopt);
-            if let Some(service) = step.desired.references.iter().find(|name| stays && renewed.contains(*name)) {
+            if let Some(service) = step.desired.shares.iter().find(|name| stays && renewed.contains(*name)) {
                 let why = format!("service '{service}', which it refers to, gets a new container");
                 if step.existing.as_ref().is_some_and(|there| !there.is_managed()) {
                     return Err(foreign(&step.desired, &format!("it was not made by rolecall, and {why}")));

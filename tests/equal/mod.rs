@@ -133,7 +133,8 @@ fn compare(on: On, project: &str, fails: bool) {
     outside(engine);
     bed.folder("equal", project);
     // Control groups below the engine's own go away with it.
-    bed.aws.put(BUCKET, "equal/.env", format!("CGROUP={group}/deeper\nFROM_ENV=from the environment\n"));
+    let variables = format!("CGROUP={group}/deeper\nFROM_ENV=from the environment\n");
+    bed.aws.put(BUCKET, "equal/.env", variables);
     bed.run().exits(i32::from(fails));
     let ours = told(engine);
     // In the same folder, and over our own containers: nothing is made anew.

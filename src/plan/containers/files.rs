@@ -40,15 +40,31 @@ pub(super) fn uploads(project: &Project, service: &ServiceConfig) -> Result<Vec<
     let mut uploads = Vec::new();
     for reference in &service.secrets {
         if let Some(defined) = project.secrets.get(&reference.source) {
+            set(project, service, "secret", reference, &defined.environment)?;
             uploads.extend(upload(service, "secret", reference, "/run/secrets/", &defined.content)?);
         }
     }
     for reference in &service.configs {
         if let Some(defined) = project.configs.get(&reference.source) {
+            set(project, service, "config", reference, &defined.environment)?;
             uploads.extend(upload(service, "config", reference, "/", &defined.content)?);
         }
     }
     Ok(uploads)
+}
+
+/// Refuses what takes its content from a variable that is not set; one that is empty makes no file, as with Compose.
+fn set(
+    project: &Project,
+    service: &ServiceConfig,
+    kind: &str,
+    reference: &FileReferenceConfig,
+    variable: &str,
+) -> Result<()> {
+    if variable.is_empty() || project.environment.contains_key(variable) {
+        return Ok(());
+    }
+    Err(refuse(service, &format!("{kind} '{}' is the content of {variable}, which is not set", reference.source)))
 }
 
 fn upload(

@@ -130,8 +130,10 @@ pub struct Desired {
     pub grace: Option<Duration>,
     /// Services that must be there first.
     pub depends_on: BTreeMap<String, Dependency>,
-    /// Services whose containers its body names by id or name: it is made anew when one of those is.
+    /// Services whose containers its body names by id or name: those are there before it is made.
     pub references: BTreeSet<String>,
+    /// Those of them whose containers its hash names: it is made anew when one of those is.
+    pub shares: BTreeSet<String>,
     /// When it counts as ready.
     pub goal: Goal,
     /// Whether it may end, with 0: nothing waits for it to serve, and the engine does not start it again.
@@ -168,8 +170,9 @@ pub fn container(
     options: &Options,
 ) -> Result<Desired> {
     let warnings = unsupported::check(project, service, options.api)?;
-    let mut references = BTreeSet::new();
-    let resolved = network::resolved(service, peers, &mut references);
+    let mut shares = BTreeSet::new();
+    let resolved = network::resolved(service, peers, &mut shares);
+    let mut references = shares.clone();
     let links = network::links(project, service, number, peers, &mut references);
     let name = container_name(project, service, number);
     let attached = network::settings(project, &resolved, &name, &links, options.api)?;
@@ -222,6 +225,7 @@ pub fn container(
         grace: service.stop_grace_period.map(crate::compose::model::Duration::as_std),
         depends_on: service.depends_on.clone(),
         references,
+        shares,
         goal,
         job: reconcile::is_job(goal, restarts(service), serves(project, service)),
         warnings,

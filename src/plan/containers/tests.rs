@@ -279,6 +279,12 @@ fn the_checksum_over_files_follows_their_content_and_the_key() {
 }
 
 #[test]
+fn a_variable_that_is_not_set_is_no_content() {
+    let text = "services: { web: { image: x, secrets: [s] } }\nsecrets: { s: { environment: NONE } }";
+    assert!(refused(text, (1, 41)).contains("secret 's' is the content of NONE, which is not set"));
+}
+
+#[test]
 fn proxies_are_for_who_does_not_set_them() {
     let proxies = [("HTTP_PROXY", "http://p"), ("no_proxy", "localhost")].map(|(k, v)| (k.to_owned(), v.to_owned()));
     let options = Options { proxies: proxies.into(), ..options((1, 41)) };
