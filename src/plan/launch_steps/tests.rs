@@ -70,7 +70,7 @@ fn a_container_is_made_early_and_started_when_its_own_needs_hold() {
     assert_eq!(needs(&plan, "start:demo-migrate-1"), "ports start:demo-db-1 container:demo-migrate-1");
     assert_eq!(needs(&plan, "healthy:db"), "start:demo-db-1");
     assert_eq!(needs(&plan, "completed:migrate"), "start:demo-migrate-1");
-    assert_eq!(needs(&plan, "start:demo-web-1"), "ports healthy:db completed:migrate container:demo-web-1");
+    assert_eq!(needs(&plan, "start:demo-web-1"), "ports container:demo-web-1 healthy:db completed:migrate");
     assert_eq!(needs(&plan, "ready:web"), "start:demo-web-1");
     let waits: Vec<&str> = names(&plan).into_iter().filter(|n| n.starts_with("ready:")).collect();
     assert_eq!(waits, ["ready:web"], "the stricter wait stands for the general one");

@@ -142,7 +142,7 @@ fn a_replacement_reaches_those_that_refer_to_it() {
     there.containers[0].labels.insert(labels::CONFIG_HASH.into(), "old".into());
     let actions = actions(&project, &there);
     assert!(matches!(&actions[1], Action::Replace(why) if why.contains("'a'")), "{actions:?}");
-    assert!(matches!(&actions[2], Action::Replace(why) if why.contains("'b'")), "{actions:?}");
+    assert!(matches!(&actions[2], Action::Restart(why) if why.contains("'b'")), "a link means a name: {actions:?}");
     assert!(matches!(&actions[3], Action::Restart(why) if why.contains("'a'")), "{actions:?}");
     assert_eq!(actions[4], Action::Keep);
 }
