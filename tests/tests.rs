@@ -18,6 +18,7 @@ mod manifests;
 mod moto;
 mod peer_config;
 mod real_names;
+mod reconcile;
 mod refusals;
 mod scripts;
 mod sources;
