@@ -73,12 +73,22 @@ pub enum LogLevel {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Bring this host to what its source and roles say; the second time, nothing is left to do.
-    Run(SettingsArgs),
+    Run {
+        /// Settings.
+        #[command(flatten)]
+        settings: SettingsArgs,
+        /// What `plan` and `run` share besides.
+        #[command(flatten)]
+        wishes: Wishes,
+    },
     /// Print what `run` would do, without doing it.
     Plan {
         /// Settings.
         #[command(flatten)]
         settings: SettingsArgs,
+        /// What `plan` and `run` share besides.
+        #[command(flatten)]
+        wishes: Wishes,
         /// As JSON.
         #[arg(long)]
         json: bool,
@@ -169,6 +179,14 @@ pub struct SettingsArgs {
     /// When the run must be over [env: `ROLECALL_DEADLINE`] [default: 30m]
     #[arg(long)]
     pub deadline: Option<String>,
+}
+
+/// What `run` does only when asked; `plan` shows it.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct Wishes {
+    /// Remove containers of this project whose service is gone or not of these roles.
+    #[arg(long, env = "ROLECALL_REMOVE_ORPHANS", value_parser = clap::builder::FalseyValueParser::new())]
+    pub remove_orphans: bool,
 }
 
 impl From<SettingsArgs> for Flags {
