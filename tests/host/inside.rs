@@ -214,7 +214,7 @@ impl Engine for Nothing {
     async fn rename_container(&self, _: &str, _: &str) -> Result<()> {
         nothing()
     }
-    async fn upload(&self, _: &str, _: &str, _: Vec<u8>) -> Result<()> {
+    async fn upload(&self, _: &str, _: &str, _: Vec<u8>, _: bool) -> Result<()> {
         nothing()
     }
     async fn logs(&self, _: &str, _: usize) -> Result<Vec<String>> {

@@ -261,9 +261,9 @@ fn the_checksum_over_files_follows_their_content_and_the_key() {
     let text = "services: { web: { image: x, configs: [c], secrets: [s] }, none: { image: x } }\nconfigs: { c: { file: ./c } \
                 }\nsecrets: { s: { environment: TOKEN } }";
     let sum = |content: &'static str, key: &str, text: &str| {
-        let read = |path: &Path| match path.ends_with("c") {
-            true => Ok(content.as_bytes().to_vec()),
-            false => Err(io::Error::from(io::ErrorKind::NotFound)),
+        let read = |path: &Path| {
+            let found = path.ends_with("c").then(|| content.as_bytes().to_vec());
+            found.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
         };
         let options = Options { key: Secret::new(key.to_owned()), read: &read, ..options((1, 41)) };
         let all = desired(&project(text), &Peers::new(), &options).unwrap();
