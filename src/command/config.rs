@@ -102,9 +102,9 @@ mod tests {
 
     #[test]
     fn parts_are_printed_in_order() {
-        let text = "services:\n  b: {image: x, networks: [n], volumes: ['v:/v'], models: [m], env_file: [{path: e, required: false}]}\n  \
+        let text = "services:\n  b: {image: x, networks: [n], volumes: ['vol:/v'], models: [m], env_file: [{path: e, required: false}]}\n  \
                     a: {build: ., profiles: [p]}\n  c: {image: c, profiles: [p, q]}\n\
-                    networks: {n: {}, unused: {}}\nvolumes: {v: {}}\nmodels: {m: {model: ai/m}}\n";
+                    networks: {n: {}, unused: {}}\nvolumes: {vol: {}}\nmodels: {m: {model: ai/m}}\n";
         let files: std::collections::BTreeMap<PathBuf, Vec<u8>> =
             [(Path::new("/p/compose.yaml").to_owned(), text.into())].into();
         let options =
@@ -115,10 +115,10 @@ mod tests {
             (ConfigList { services: true, ..none() }, Some("a\nb\nc\n")),
             (ConfigList { images: true, ..none() }, Some("c\np-a\nx\n")),
             (ConfigList { networks: true, ..none() }, Some("default\nn\n")),
-            (ConfigList { volumes: true, ..none() }, Some("v\n")),
+            (ConfigList { volumes: true, ..none() }, Some("vol\n")),
             (ConfigList { models: true, ..none() }, Some("ai/m\n")),
             (ConfigList { profiles: true, ..none() }, Some("p\nq\n")),
-            (ConfigList { environment: true, ..none() }, Some("COMPOSE_PROJECT_NAME=p\n")),
+            (ConfigList { environment: true, ..none() }, Some("COMPOSE_PROJECT_NAME=p\nPWD=/p\n")),
             (ConfigList { quiet: true, ..none() }, Some("")),
             (none(), None),
         ] {
