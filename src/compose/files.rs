@@ -30,8 +30,8 @@ pub trait Files {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Disk;
 
-/// A file that is larger is not read to its end: nobody means it.
-const LIMIT: u64 = 16 << 20;
+/// Bytes of a file; one that is larger is not read to its end: nobody means it.
+pub const LIMIT: u64 = 16 << 20;
 
 impl Files for Disk {
     fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {

@@ -90,14 +90,15 @@ impl<'a> Reader<'a> {
         spend(&self.nodes, nodes)
     }
 
-    /// The tree of a compose file, which must be a mapping.
-    pub(crate) fn tree(&self, path: &Path, named: Option<(&Node, &str)>) -> Result<Node, Diagnostic> {
+    /// The tree of a compose file, which must be a mapping; none if the file holds nothing.
+    pub(crate) fn tree(&self, path: &Path, named: Option<(&Node, &str)>) -> Result<Option<Node>, Diagnostic> {
         let bytes = self.bytes(path, named)?;
         let node = yaml::parse(&Arc::from(self.shown(path)), &bytes, yaml::Budget::default())?;
-        match node.value {
-            Value::Map(_) => Ok(node),
-            Value::Null => Err(Diagnostic::new(&Position::file(self.shown(path)), "", "the compose file is empty")),
-            _ => Err(node.fault("", format!("a compose file must be a mapping, found {}", node.kind()))),
+        match node {
+            Some(node) if node.as_map().is_none() => {
+                Err(node.fault("", format!("a compose file must be a mapping, found {}", node.kind())))
+            }
+            node => Ok(node),
         }
     }
 }
@@ -141,9 +142,10 @@ impl<'a> Scope<'a> {
     pub(crate) fn load(&self, sources: Vec<Source>, included: &[PathBuf]) -> Result<Node, Error> {
         let mut model: Option<Node> = None;
         for source in sources {
-            model = Some(self.add(model, source, included)?);
+            model = self.add(model, source, included)?;
         }
-        let mut model = model.ok_or_else(|| Diagnostic::general("no compose file is given"))?;
+        let nowhere = Position::file(self.reader.shown(self.folder));
+        let mut model = model.unwrap_or_else(|| Node::mapping(&nowhere, Vec::new()));
         rules::set_defaults(&mut model);
         rules::check(&model)?;
         self.base(self.folder).resolve(&mut model)?;
@@ -156,11 +158,11 @@ impl<'a> Scope<'a> {
     }
 
     /// Merges one more file into the model.
-    fn add(&self, model: Option<Node>, source: Source, included: &[PathBuf]) -> Result<Node, Error> {
+    fn add(&self, model: Option<Node>, source: Source, included: &[PathBuf]) -> Result<Option<Node>, Error> {
         let (path, mut node, fragment) = match source {
             Source::Tree(path, node) => (path, node, false),
             Source::Named(path, named) => {
-                let node = self.reader.tree(&path, Some((&named, "include")))?;
+                let Some(node) = self.reader.tree(&path, Some((&named, "include")))? else { return Ok(model) };
                 (path, node, false)
             }
             Source::Fragment(node) => (node.position.file.to_path_buf(), node, true),
@@ -190,7 +192,7 @@ impl<'a> Scope<'a> {
             map.shift_remove("version");
         }
         tidy(&mut merged)?;
-        Ok(merged)
+        Ok(Some(merged))
     }
 
     /// The services of a file that others extend: long forms, absolute paths, not yet checked.
@@ -198,7 +200,7 @@ impl<'a> Scope<'a> {
         if let Some(known) = self.bases.borrow().get(path) {
             return Ok(Rc::clone(known));
         }
-        let mut node = self.reader.tree(path, Some((named, at)))?;
+        let mut node = self.reader.tree(path, Some((named, at)))?.unwrap_or_else(|| Node::null(&named.position));
         let resets = Resets::take(&mut node);
         interpolate::interpolate(&mut node, &self.lookup())?;
         merge::enforce_unique(&mut node)?;

@@ -1,26 +1,37 @@
 //! What a scalar means, by the rules of the YAML library that Compose uses: YAML 1.2 with 1.1's octal numbers.
 
+use base64::Engine;
+
 use crate::compose::node::Value;
 
 const CORE: &str = "tag:yaml.org,2002:";
 
-/// The value of a scalar: `plain` if it is not quoted, `tag` as handle and suffix.
+/// The value of a scalar: `plain` if it is not quoted, `tag` as handle and suffix. A moment stays one, as text, in an
+/// extension; everywhere else it is refused as Compose refuses it.
 ///
 /// # Errors
 /// A message when an explicit tag does not fit the text.
-pub(super) fn resolve(text: String, plain: bool, tag: Option<(&str, &str)>) -> Result<Value, String> {
+pub(super) fn resolve(text: String, plain: bool, tag: Option<(&str, &str)>, extension: bool) -> Result<Value, String> {
     let kind = match tag {
-        None if plain && is_timestamp(&text) => {
-            return Err("a date must be in quotes: Compose does not take it for a string".to_owned());
+        None | Some(("", "!") | ("!", "")) if plain => {
+            return match moment(&text) {
+                Some(moment) if extension => Ok(Value::Text(moment)),
+                Some(_) => Err("a date must be in quotes: Compose does not take it for a string".to_owned()),
+                None => Ok(implicit(&text).unwrap_or(Value::Text(text))),
+            };
         }
-        None if plain => return Ok(implicit(&text).unwrap_or(Value::Text(text))),
         Some((CORE, kind)) => kind,
-        // `!` alone and a tag that nobody knows: a text
+        // a tag that nobody knows: a text
         _ => return Ok(Value::Text(text)),
     };
     let value = if kind == "str" { None } else { implicit(&text) };
     match (kind, value) {
         ("str", _) => Ok(Value::Text(text)),
+        ("binary", _) => {
+            let bytes = base64::engine::general_purpose::STANDARD.decode(text.replace(char::is_whitespace, ""));
+            let text = bytes.ok().and_then(|bytes| String::from_utf8(bytes).ok());
+            text.map(Value::Text).ok_or_else(|| "the value is not base64 of UTF-8 text".to_owned())
+        }
         ("null", Some(value @ Value::Null))
         | ("bool", Some(value @ Value::Bool(_)))
         | ("int", Some(value @ (Value::Int(_) | Value::Large(_))))
@@ -32,37 +43,63 @@ pub(super) fn resolve(text: String, plain: bool, tag: Option<(&str, &str)>) -> R
     }
 }
 
-/// Whether a text is a date, or a date and a time of day, which Go's YAML reads as a moment.
-pub(super) fn is_timestamp(text: &str) -> bool {
-    let number = |part: &str, most: usize, limit: u32| {
-        !part.is_empty() && part.len() <= most && part.parse::<u32>().is_ok_and(|value| value <= limit)
-    };
-    let (date, time) = match text.find(['T', 't', ' ']) {
+/// A date, or a date and a time of day, which Go's YAML reads as a moment; in the form in which Go prints it.
+pub(super) fn moment(text: &str) -> Option<String> {
+    let (date, rest) = match text.find(['T', 't', ' ']) {
         Some(at) => (&text[..at], Some((&text[at..=at], &text[at + 1..]))),
         None => (text, None),
     };
     let mut parts = date.splitn(3, '-');
-    let (year, month, day) = (parts.next(), parts.next(), parts.next());
-    let date = year.is_some_and(|year| year.len() == 4 && number(year, 4, 9999))
-        && month.is_some_and(|month| number(month, 2, 12) && !month.trim_start_matches('0').is_empty())
-        && day.is_some_and(|day| number(day, 2, 31) && !day.trim_start_matches('0').is_empty());
-    let clock = |time: &str| {
-        let mut parts = time.splitn(3, ':');
-        parts.next().is_some_and(|hour| number(hour, 2, 23))
-            && parts.next().is_some_and(|minute| number(minute, 2, 59))
-            && parts.next().is_some_and(|second| {
-                let (second, fraction) = second.split_once('.').unwrap_or((second, "0"));
-                number(second, 2, 59) && !fraction.is_empty() && fraction.bytes().all(|b| b.is_ascii_digit())
-            })
+    let year = parts.next().filter(|year| year.len() == 4).and_then(|year| number(year, 4, 0, 9999))?;
+    let month = parts.next().and_then(|month| number(month, 2, 1, 12))?;
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days = match month {
+        2 if leap => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
     };
-    date && match time {
-        None => true,
-        Some((" ", time)) => clock(time),
-        Some((_, time)) => match time.strip_suffix('Z') {
-            Some(time) => clock(time),
-            None => time.rfind(['+', '-']).is_some_and(|at| clock(&time[..at]) && time[at + 1..].len() == 5),
-        },
-    }
+    let day = parts.next().and_then(|day| number(day, 2, 1, days))?;
+    let (time, zone) = match rest {
+        None => ("00:00:00".to_owned(), "Z"),
+        Some((" ", time)) => (clock(time)?, "Z"),
+        Some((_, rest)) => {
+            let (time, zone) = rest.split_at(rest.find(['Z', '+', '-'])?);
+            (clock(time)?, Some(zone).filter(|zone| *zone == "Z" || is_offset(zone))?)
+        }
+    };
+    Some(format!("{year:04}-{month:02}-{day:02}T{time}{zone}"))
+}
+
+/// `HH:MM:SS` with an optional fraction, whose zeros at the end go.
+fn clock(text: &str) -> Option<String> {
+    let mut parts = text.splitn(3, ':');
+    let hour = parts.next().and_then(|hour| number(hour, 2, 0, 23))?;
+    let minute = parts.next().and_then(|minute| number(minute, 2, 0, 59))?;
+    let second = parts.next()?;
+    let (second, fraction) = second.split_once('.').unwrap_or((second, "0"));
+    let second = number(second, 2, 0, 59)?;
+    number(fraction, 9, 0, u32::MAX)?;
+    let fraction = fraction.trim_end_matches('0');
+    let point = if fraction.is_empty() { "" } else { "." };
+    Some(format!("{hour:02}:{minute:02}:{second:02}{point}{fraction}"))
+}
+
+/// `+HH:MM` or `-HH:MM`
+fn is_offset(text: &str) -> bool {
+    let parts = text.strip_prefix(['+', '-']).and_then(|text| text.split_once(':'));
+    parts.is_some_and(|(hours, minutes)| {
+        hours.len() == 2
+            && minutes.len() == 2
+            && number(hours, 2, 0, 24).is_some()
+            && number(minutes, 2, 0, 60).is_some()
+    })
+}
+
+/// A number of at most so many digits between two limits.
+fn number(text: &str, digits: usize, least: u32, most: u32) -> Option<u32> {
+    let fits = !text.is_empty() && text.len() <= digits && text.bytes().all(|b| b.is_ascii_digit());
+    text.parse().ok().filter(|value| fits && (least..=most).contains(value))
 }
 
 /// The value of a plain scalar, unless it is a text.

@@ -1,7 +1,9 @@
 use super::*;
+use crate::compose::node::{Tag, Value};
 
 fn read(text: &str) -> Result<Node, Diagnostic> {
-    parse(&Arc::from(Path::new("f.yaml")), text.as_bytes(), Budget::default())
+    let read = parse(&Arc::from(Path::new("f.yaml")), text.as_bytes(), Budget::default());
+    read.map(|node| node.expect("a document"))
 }
 
 fn wrong(text: &str) -> String {
@@ -43,6 +45,41 @@ fn scalars_resolve_as_in_compose() {
 }
 
 #[test]
+fn a_moment_under_an_extension_is_printed_as_go_prints_it() {
+    for (text, want) in [
+        ("2024-02-29", "2024-02-29T00:00:00Z"),
+        ("2024-1-2", "2024-01-02T00:00:00Z"),
+        ("2024-01-02 3:4:5", "2024-01-02T03:04:05Z"),
+        ("2024-01-02t03:04:05.120Z", "2024-01-02T03:04:05.12Z"),
+        ("2024-01-02T03:04:05-05:00", "2024-01-02T03:04:05-05:00"),
+        ("2023-02-29", "2023-02-29"),
+        ("'2024-01-02'", "2024-01-02"),
+    ] {
+        let node = read(&format!("x-a: {{b: [{{c: {text}}}]}}\n")).unwrap();
+        assert_eq!(node.at(["x-a", "b", "0", "c"]).unwrap().as_str(), Some(want), "{text}");
+    }
+    assert!(wrong("x-a: 2024-01-01\nb: 2024-01-01\n").starts_with("f.yaml:2:4: a date"));
+}
+
+#[test]
+fn tags_and_quotes_are_read_as_go_reads_them() {
+    for (text, want) in [
+        ("a: ! 1", Value::Int(1)),
+        ("a: ! '1'", Value::Text("1".into())),
+        ("a: !!binary aGVsbG8=", Value::Text("hello".into())),
+        ("a: !custom x", Value::Text("x".into())),
+        ("a: \"b\nc\"", Value::Text("b c".into())),
+        ("b:\n  - a: 'x\n  y\n\n z'\na: 1", Value::Int(1)),
+    ] {
+        assert_eq!(read(text).unwrap().get("a").unwrap(), &Node::new(want, &Position::file(Path::new("f"))), "{text}");
+    }
+    let node = read("b:\n  - a: 'x\n  y\n\n z'\n    c: d\n").unwrap();
+    assert_eq!(node.at(["b", "0", "a"]).unwrap().as_str(), Some("x y\nz"));
+    assert_eq!(node.at(["b", "0", "c"]).unwrap().position.line, 6);
+    assert!(wrong(&format!("a: 'x\n{}'", "y\n".repeat(200))).contains("indentation"));
+}
+
+#[test]
 fn every_node_knows_its_place() {
     let node = read("services:\n  web:\n    image: nginx\n").unwrap();
     let (key, web) = node.get("services").unwrap().as_map().unwrap().get_key_value("web").unwrap();
@@ -69,16 +106,20 @@ fn what_is_wrong_is_said_with_its_place() {
     assert_eq!(wrong("a: x\nb: \0\n"), "f.yaml:2:4: the file holds a NUL byte");
     let error = parse(&Arc::from(Path::new("f")), b"a: \xff", Budget::default()).unwrap_err();
     assert_eq!(error.to_string(), "f:1:4: the file is not UTF-8 text");
+    assert_eq!(wrong("\n\ta: 1\n"), "f.yaml:2:1: not valid YAML: a tab cannot indent");
+    assert!(wrong("a: !!binary '?'\n").contains("not base64"));
     assert!(wrong("a: 2024-01-01\n").starts_with("f.yaml:1:4: a date must be in quotes"));
-    assert!(read("a: '2024-01-01'\nb: 2024-13-01\nc: 2024-01-01T1:2:3\n").is_ok());
+    assert!(read("a: '2024-01-01'\nb: 2024-13-01\nc: 2024-01-01T1:2:3\nd: 2023-02-29\n").is_ok());
     assert!(wrong("a: &a [*a]\n").contains("refers to the collection that it stands in"));
 }
 
 #[test]
-fn a_byte_order_mark_is_ignored_and_an_empty_file_is_null() {
+fn a_byte_order_mark_is_ignored_and_an_empty_file_is_no_document() {
     assert_eq!(read("\u{feff}a: 1\n").unwrap().get("a").unwrap().as_int(), Some(1));
-    assert!(read("").unwrap().is_null());
-    assert!(read("# only a comment\n").unwrap().is_null());
+    for (text, found) in [("", false), ("# only a comment\n", false), ("---\n", true), ("null", true)] {
+        let node = parse(&Arc::from(Path::new("f")), text.as_bytes(), Budget::default()).unwrap();
+        assert_eq!(node.is_some_and(|node| node.is_null()), found, "{text:?}");
+    }
 }
 
 #[test]
