@@ -8,6 +8,8 @@ SETUP := tests/setup
 ARCH := $(shell uname -m)
 export CARGO_TARGET_$(shell echo $(ARCH) | tr a-z A-Z)_UNKNOWN_LINUX_GNU_RUNNER := $(CURDIR)/$(SETUP)/as-root
 export ROLECALL_TEST_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rolecall-tests
+# What equality and figures are measured against, where it is at hand.
+PEERS := eval "$$($(SETUP)/peers --env)";
 
 .PHONY: help demo test test-setup bench static lint check
 
@@ -20,17 +22,19 @@ demo: ## Boot an embedded instance into three roles on a real Docker engine, and
 	@$(CARGO) run --locked --quiet --example demo
 
 test: test-setup ## The whole suite, on real parts
-	$(CARGO) nextest run --locked --no-fail-fast $(if $(CI),--profile ci)
+	$(PEERS) $(CARGO) nextest run --locked --no-fail-fast $(if $(CI),--profile ci)
 
 test-setup:
 	@$(SETUP)/packages test
 	@$(SETUP)/moto > /dev/null
+	@$(SETUP)/peers
 	@$(CARGO) nextest --version > /dev/null 2>&1 || $(CARGO) install cargo-nextest --locked
 
-bench: ## Figures: idle run, start-up, eight services beside the bare engine API
+bench: ## Figures: start-up, loading, and eight services beside Docker Compose and the bare engine API
 	@$(SETUP)/packages demo
+	@$(SETUP)/peers
 	$(CARGO) build --locked --release --bin rolecall
-	@ROLECALL_BIN=$${ROLECALL_BIN:-$${CARGO_TARGET_DIR:-target}/release/rolecall} $(CARGO) run --locked --quiet --example bench
+	@$(PEERS) ROLECALL_BIN=$${ROLECALL_BIN:-$${CARGO_TARGET_DIR:-target}/release/rolecall} $(CARGO) run --locked --quiet --example bench
 
 static: ## The static musl binary for this architecture
 	$(SETUP)/static $(ARCH)

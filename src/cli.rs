@@ -207,9 +207,48 @@ pub struct ConfigArgs {
     /// Form.
     #[arg(long, value_enum, default_value_t = ConfigFormat::Yaml)]
     pub format: ConfigFormat,
+    /// Leave environment files and variables without a value as they are written.
+    #[arg(long)]
+    pub no_env_resolution: bool,
+    /// What is printed in place of the project.
+    #[command(flatten)]
+    pub list: ConfigList,
+    /// Services to print, with all that they depend on.
+    pub services: Vec<String>,
+}
+
+/// Parts of a project that `rolecall config` prints, one a line, in place of the whole.
+#[derive(Debug, Default, Args)]
+#[group(multiple = false)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
+pub struct ConfigList {
     /// Print the hash of a service, or of all with '*'.
     #[arg(long)]
     pub hash: Option<String>,
+    /// Print the names of the services.
+    #[arg(id = "list_services", long = "services")]
+    pub services: bool,
+    /// Print the images.
+    #[arg(long)]
+    pub images: bool,
+    /// Print the names of the networks.
+    #[arg(long)]
+    pub networks: bool,
+    /// Print the names of the volumes.
+    #[arg(long)]
+    pub volumes: bool,
+    /// Print the models.
+    #[arg(long)]
+    pub models: bool,
+    /// Print the profiles, active or not.
+    #[arg(long)]
+    pub profiles: bool,
+    /// Print the variables that the project is read with.
+    #[arg(long)]
+    pub environment: bool,
+    /// Print nothing; only check.
+    #[arg(short, long)]
+    pub quiet: bool,
 }
 
 /// Form of `rolecall config`.

@@ -3,6 +3,7 @@
 use std::{fs, time::Duration};
 
 use rustix::process::Signal;
+use serde_json::{Value, json};
 
 use crate::support::bed::Bed;
 
@@ -25,6 +26,64 @@ fn a_run_that_is_killed_anywhere_converges_on_the_next() {
     assert_eq!(bed.engine().names(), ["app-web-1", "app-worker-1"]);
     assert_eq!(crate::support::client::get(8080, "/").unwrap().status, 200);
     bed.run().ready().says("nothing to do");
+}
+
+/// The next run begins while the engine still serves the last request of the one that was killed.
+#[test]
+fn a_run_that_follows_a_kill_at_once_crosses_it_without_harm() {
+    let bed = Bed::new();
+    bed.compose("app", COMPOSE);
+    let took = bed.run().ready().took;
+    let undisturbed = shape(&bed);
+    let rounds: u32 = std::env::var("ROLECALL_TEST_KILLS").ok().map_or(16, |count| count.parse().unwrap());
+    for round in 0..rounds {
+        bed.rolecall(&["down"]).ready();
+        fs::remove_file(bed.agent.state.join("journal.jsonl")).unwrap();
+        let mut run = bed.agent.spawn(&["run"]);
+        std::thread::sleep(took * round / rounds);
+        if !run.ended() {
+            run.signal(Signal::KILL);
+        }
+        drop(run.wait());
+        bed.run().ready();
+        assert_eq!(shape(&bed), undisturbed, "round {round}");
+    }
+}
+
+#[test]
+fn of_two_networks_with_one_name_the_one_in_use_stays() {
+    let bed = Bed::new();
+    bed.compose("app", COMPOSE);
+    bed.run().ready();
+    let engine = bed.engine();
+    let networks = || -> Vec<Value> {
+        let all = engine.get("/networks");
+        all.as_array().unwrap().iter().filter(|n| n["Name"] == "app_default").cloned().collect()
+    };
+    let used = networks().remove(0);
+    engine.post("/networks/create", &json!({ "Name": "app_default", "Labels": used["Labels"] }));
+    assert_eq!(networks().len(), 2);
+    bed.run().ready().says("2 times");
+    assert_eq!(networks().iter().map(|n| &n["Id"]).collect::<Vec<_>>(), [&used["Id"]]);
+    bed.run().ready().says("nothing to do");
+}
+
+/// What there is, without ids and times.
+fn shape(bed: &Bed) -> Value {
+    let engine = bed.engine();
+    let containers: Vec<Value> = engine
+        .names()
+        .iter()
+        .map(|name| engine.inspect(name))
+        .map(|c| {
+            let networks: Vec<_> = c["NetworkSettings"]["Networks"].as_object().unwrap().keys().collect();
+            json!([c["Name"], c["State"]["Status"], c["RestartCount"], networks, c["HostConfig"]["PortBindings"]])
+        })
+        .collect();
+    let mut networks: Vec<String> =
+        engine.get("/networks").as_array().unwrap().iter().map(|n| n["Name"].to_string()).collect();
+    networks.sort();
+    json!({ "containers": containers, "networks": networks })
 }
 
 #[test]

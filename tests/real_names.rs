@@ -5,11 +5,15 @@ use std::{fs, sync::Arc};
 use crate::support::{
     aws::Cloud,
     bed::{BUCKET, Bed},
-    http::{Request, Server},
+    http::{Reply, Request, Server},
+    proxy::Proxy,
     tls::Authority,
 };
 
 const SCRIPT: &str = "#!/bin/sh\necho hello\n";
+
+/// Where files are that anyone may read.
+const FILES: &str = "files.rolecall.test";
 
 /// S3 in two regions and EC2, by name: the agent's machine has a hosts file of its own.
 struct RealNames {
@@ -23,7 +27,7 @@ impl RealNames {
         let tls = bed.path("tls");
         fs::create_dir(&tls).unwrap();
         let regions = ["eu-west-1", "us-east-2"];
-        let mut names = vec!["s3.amazonaws.com".to_owned(), format!("{BUCKET}.s3.amazonaws.com")];
+        let mut names = vec![FILES.to_owned(), "s3.amazonaws.com".to_owned(), format!("{BUCKET}.s3.amazonaws.com")];
         for region in regions {
             names.push(format!("s3.{region}.amazonaws.com"));
             names.push(format!("{BUCKET}.s3.{region}.amazonaws.com"));
@@ -48,11 +52,23 @@ impl RealNames {
             .under(&["unshare", "--mount", "sh", "-c", &script, "sh"]);
         Self { bed, server }
     }
+
+    /// No name resolves on the agent's machine; there is a proxy.
+    fn behind_a_proxy() -> (Self, Proxy) {
+        let mut real = Self::new();
+        let proxy = Proxy::start(([127, 0, 0, 1], 443).into());
+        let address = format!("http://{}", proxy.address);
+        real.bed.agent = real.bed.agent.under(&[]).env("HTTPS_PROXY", &address).env("HTTP_PROXY", &address);
+        (real, proxy)
+    }
 }
 
 /// Turns the virtual-host form into the path form.
-fn by_name(cloud: &Cloud, request: &Request) -> crate::support::http::Reply {
+fn by_name(cloud: &Cloud, request: &Request) -> Reply {
     let host = request.header("host").unwrap_or_default();
+    if host == FILES {
+        return Reply::new(200, SCRIPT);
+    }
     if !host.starts_with(&format!("{BUCKET}.")) {
         return cloud.answer(request);
     }
@@ -73,6 +89,24 @@ fn a_bucket_in_another_region_is_found_without_a_further_permission() {
     real.bed.aws.store(|s| s.bucket(BUCKET).region = "us-east-2".into());
     real.bed.rolecall(&["plan"]).ready().prints("10.sh");
     assert_eq!(real.server.asked("location"), 0, "{}", real.server.told());
+}
+
+#[test]
+fn all_but_metadata_goes_through_the_proxy_that_the_environment_names() {
+    let (real, proxy) = RealNames::behind_a_proxy();
+    real.bed.project("app", &[("10.sh", SCRIPT)]);
+    real.bed.rolecall(&["plan"]).ready().prints("10.sh");
+    let asked = proxy.asked();
+    let tunnels = format!("CONNECT {BUCKET}.s3.eu-west-1.amazonaws.com:443 HTTP/1.1");
+    assert!(!asked.is_empty() && asked.iter().all(|line| *line == tunnels), "{asked:?}");
+    // Tags that metadata does not have come from EC2, through the proxy too.
+    real.bed.imds.set(|i| i.tags_in_metadata = false);
+    real.bed.rolecall(&["facts"]).ready();
+    let asked = proxy.asked();
+    assert_eq!(asked.last().unwrap(), "CONNECT ec2.eu-west-1.amazonaws.com:443 HTTP/1.1");
+    let source = format!("https://{FILES}/10.sh");
+    real.bed.rolecall(&["plan", "--source", &source]).ready().prints("10.sh");
+    assert_eq!(proxy.asked().last().unwrap(), &format!("CONNECT {FILES}:443 HTTP/1.1"));
 }
 
 #[test]

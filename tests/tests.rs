@@ -5,6 +5,7 @@
 mod support;
 
 mod architecture;
+mod compose_docs;
 mod docassemble;
 mod equal;
 mod extension;
@@ -14,6 +15,7 @@ mod journal;
 mod launch;
 mod manifests;
 mod moto;
+mod peer_config;
 mod real_names;
 mod refusals;
 mod scripts;

@@ -10,13 +10,14 @@ use std::{
 
 use super::print;
 use crate::{
-    cli::{ConfigArgs, ConfigFormat},
+    cli::{ConfigArgs, ConfigFormat, ConfigList},
     compose::{self, Disk, Files, LoadOptions, Project, load::INPUT},
     error::{Cause, Error, Result},
     manifest::invalid,
+    plan::containers::image_name,
 };
 
-/// Prints the loaded project, or hashes of its services.
+/// Prints the loaded project, or a part of it.
 ///
 /// # Errors
 /// A project that is not valid, with its place; a service that does not exist.
@@ -30,12 +31,15 @@ pub fn config(args: ConfigArgs) -> Result<u8> {
         project_directory: args.project_directory,
         environment: std::env::vars_os().map(|(name, value)| (lossy(&name), lossy(&value))).collect(),
         // Compose hashes a service here as it is before its environment files are read.
-        unresolved: args.hash.is_some(),
+        unresolved: args.list.hash.is_some() || args.no_env_resolution,
         ..LoadOptions::default()
     };
-    let project = compose::load(&Terminal::default(), &options).map_err(|err| invalid(&err))?;
-    match args.hash.as_deref() {
-        Some(which) => print(&hashes(&project, which)?),
+    let mut project = compose::load(&Terminal::default(), &options).map_err(|err| invalid(&err))?;
+    if !args.services.is_empty() {
+        project = project.select(&args.services).map_err(|err| invalid(&err))?;
+    }
+    match part(&project, &args.list)? {
+        Some(text) => print(&text),
         None => print(&match args.format {
             ConfigFormat::Yaml => compose::print::config_yaml(&project),
             ConfigFormat::Json => compose::print::config_json(&project),
@@ -54,6 +58,39 @@ fn here() -> Result<PathBuf> {
 
 fn lossy(text: &OsStr) -> String {
     text.to_string_lossy().into_owned()
+}
+
+/// The part of a project that is asked for, in order; none if it is the whole.
+fn part(project: &Project, list: &ConfigList) -> Result<Option<String>> {
+    let lines = |mut lines: Vec<String>| {
+        lines.sort_unstable();
+        Ok(Some(lines.into_iter().fold(String::new(), |text, line| text + &line + "\n")))
+    };
+    if let Some(which) = &list.hash {
+        return hashes(project, which).map(Some);
+    }
+    if list.services {
+        return lines(project.services.keys().cloned().collect());
+    }
+    if list.images {
+        return lines(project.services.values().map(|service| image_name(project, service)).collect());
+    }
+    if list.networks {
+        return lines(project.networks.keys().cloned().collect());
+    }
+    if list.volumes {
+        return lines(project.volumes.keys().cloned().collect());
+    }
+    if list.models {
+        return lines(project.models.values().map(|model| model.model.clone()).collect());
+    }
+    if list.profiles {
+        return lines(project.known_profiles().into_iter().map(str::to_owned).collect());
+    }
+    if list.environment {
+        return lines(project.environment.iter().map(|(name, value)| format!("{name}={value}")).collect());
+    }
+    Ok(list.quiet.then(String::new))
 }
 
 fn hashes(project: &Project, which: &str) -> Result<String> {

@@ -1,6 +1,7 @@
 //! Texts to other types, once they are interpolated, by the place they stand at.
 
 use crate::compose::node::Value;
+use crate::compose::number;
 use crate::compose::path;
 
 /// The types that a place may ask for.
@@ -63,7 +64,7 @@ pub(crate) fn at(place: &[&str], text: String) -> Result<Value, &'static str> {
     match wanted {
         Type::Bool => boolean(&text).map(Value::Bool).ok_or("expected a boolean: true or false"),
         Type::Int => text.parse().map(Value::Int).map_err(|_| "expected an integer"),
-        Type::Float => text.parse().map(Value::Float).map_err(|_| "expected a number"),
+        Type::Float => number::float(&text).map(Value::Float).ok_or("expected a number"),
     }
 }
 

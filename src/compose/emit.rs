@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+use crate::compose::node::{Node, Value};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
 /// The two printed forms. They differ in what is left out: JSON (and with it the config hash) keeps empty structures
@@ -30,6 +31,8 @@ pub enum Tree {
     Single(f32),
     /// A double-precision float.
     Double(f64),
+    /// A moment, as RFC 3339 has it.
+    Time(String),
     /// A text.
     Text(String),
     /// A list.
@@ -61,7 +64,7 @@ macro_rules! scalar {
     )* };
 }
 
-scalar!(bool => Bool as bool, i64 => Int as i64, i32 => Int as i64, u64 => Uint as u64, u32 => Uint as u64,
+scalar!(bool => Bool as bool, i64 => Int as i64, u64 => Uint as u64, u32 => Uint as u64,
         u16 => Uint as u64, String => Text as String);
 
 impl Emit for f32 {
@@ -104,26 +107,37 @@ impl<T: Emit> Emit for BTreeMap<String, T> {
     }
 }
 
-impl Emit for serde_json::Value {
+/// A tree of free keys: what stands under an `x-` attribute. Compose has lost its empty lists when it writes JSON.
+impl Emit for Tree {
     fn tree(&self, form: Form) -> Tree {
         match self {
-            Self::Null => Tree::Null,
-            Self::Bool(value) => Tree::Bool(*value),
-            Self::Number(number) => match (number.as_i64(), number.as_u64()) {
-                (Some(value), _) => Tree::Int(value),
-                (None, Some(value)) => Tree::Uint(value),
-                (None, None) => Tree::Double(number.as_f64().unwrap_or_default()),
-            },
-            Self::String(text) => Tree::Text(text.clone()),
-            Self::Array(items) => Tree::Seq(items.iter().map(|item| item.tree(form)).collect()),
-            Self::Object(map) => {
-                ordered(map.iter().map(|(key, value)| (key.clone(), value.tree(form))).collect(), form)
+            Self::Seq(items) if items.is_empty() && form == Form::Json => Self::Null,
+            Self::Seq(items) => items.tree(form),
+            Self::Map(pairs) => {
+                ordered(pairs.iter().map(|(key, value)| (key.clone(), value.tree(form))).collect(), form)
             }
+            _ => self.clone(),
         }
     }
 
     fn omit(&self, _: Form) -> bool {
         false
+    }
+}
+
+impl From<&Node> for Tree {
+    fn from(node: &Node) -> Self {
+        match &node.value {
+            Value::Null => Self::Null,
+            Value::Bool(value) => Self::Bool(*value),
+            Value::Int(value) => Self::Int(*value),
+            Value::Large(value) => Self::Uint(*value),
+            Value::Float(value) => Self::Double(*value),
+            Value::Time(moment) => Self::Time(moment.clone()),
+            Value::Text(text) => Self::Text(text.clone()),
+            Value::Seq(items) => Self::Seq(items.iter().map(Self::from).collect()),
+            Value::Map(map) => Self::Map(map.iter().map(|(key, value)| (key.name.clone(), value.into())).collect()),
+        }
     }
 }
 
@@ -171,7 +185,7 @@ impl Serialize for Tree {
             Self::Uint(value) => serializer.serialize_u64(*value),
             Self::Single(value) => serializer.serialize_f32(*value),
             Self::Double(value) => serializer.serialize_f64(*value),
-            Self::Text(text) => serializer.serialize_str(text),
+            Self::Text(text) | Self::Time(text) => serializer.serialize_str(text),
             Self::Seq(items) => {
                 let mut seq = serializer.serialize_seq(Some(items.len()))?;
                 for item in items {

@@ -68,6 +68,8 @@ pub enum Value {
     Large(u64),
     /// A number with a fraction or an exponent.
     Float(f64),
+    /// A moment, as RFC 3339 has it: what a date that is not in quotes stands for.
+    Time(String),
     /// A text.
     Text(String),
     /// A list.
@@ -224,6 +226,7 @@ impl Node {
             Value::Bool(value) => value.to_string(),
             Value::Int(value) => value.to_string(),
             Value::Large(value) => value.to_string(),
+            Value::Time(moment) => moment_text(moment),
             Value::Float(value) => crate::compose::number::general(*value),
             Value::Null | Value::Seq(_) | Value::Map(_) => return None,
         })
@@ -246,6 +249,7 @@ impl Node {
             Value::Null => "null",
             Value::Bool(_) => "a boolean",
             Value::Int(_) | Value::Large(_) => "an integer",
+            Value::Time(_) => "a date",
             Value::Float(_) => "a number",
             Value::Text(_) => "a string",
             Value::Seq(_) => "a list",
@@ -259,6 +263,19 @@ impl Node {
     }
 }
 
+/// A moment as Go's `%v` writes it: `2024-01-02 03:04:05 +0200 +0200`.
+fn moment_text(moment: &str) -> String {
+    let text = moment.replace('T', " ");
+    match text.strip_suffix('Z') {
+        Some(utc) => format!("{utc} +0000 UTC"),
+        None => {
+            let (time, zone) = text.split_at(text.len() - 6);
+            let zone = zone.replace(':', "");
+            format!("{time} {zone} {zone}")
+        }
+    }
+}
+
 /// Equal values are equal wherever they stand; mappings are equal in any order.
 impl PartialEq for Node {
     fn eq(&self, other: &Self) -> bool {
@@ -268,7 +285,7 @@ impl PartialEq for Node {
             (Value::Int(a), Value::Int(b)) => a == b,
             (Value::Large(a), Value::Large(b)) => a == b,
             (Value::Float(a), Value::Float(b)) => a == b,
-            (Value::Text(a), Value::Text(b)) => a == b,
+            (Value::Time(a), Value::Time(b)) | (Value::Text(a), Value::Text(b)) => a == b,
             (Value::Seq(a), Value::Seq(b)) => a == b,
             (Value::Map(a), Value::Map(b)) => a == b,
             _ => false,

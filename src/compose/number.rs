@@ -1,17 +1,17 @@
 //! Numbers as Go prints them, since they end up in texts, in JSON and in hashes.
 
+/// A float in a text; a `_` may part its digits.
+#[must_use]
+pub fn float(text: &str) -> Option<f64> {
+    let digit = |part: Option<u8>| part.is_some_and(|b| b.is_ascii_digit());
+    let parted = text.split('_').collect::<Vec<_>>();
+    let apart = |two: &[&str]| digit(two[0].bytes().last()) && digit(two[1].bytes().next());
+    parted.windows(2).all(apart).then(|| parted.concat().parse().ok()).flatten()
+}
+
 /// A float as `%v` and Go's YAML print it: shortest digits, an exponent below 1e-4 and from 1e6 on.
 #[must_use]
 pub fn general(value: f64) -> String {
-    if !value.is_finite() {
-        return if value.is_nan() {
-            "NaN".into()
-        } else if value > 0.0 {
-            "+Inf".into()
-        } else {
-            "-Inf".into()
-        };
-    }
     render(&format!("{value:e}"), value == 0.0, -4..6)
 }
 
@@ -36,6 +36,11 @@ pub fn general_single(value: f32) -> String {
 /// Turns `d.ddde-7` into plain digits, or into Go's exponent of at least two digits outside of the plain range.
 fn render(scientific: &str, zero: bool, plain: std::ops::Range<i32>) -> String {
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((scientific, "0"));
+    match mantissa {
+        "inf" => return "+Inf".to_owned(),
+        "-inf" | "NaN" => return mantissa.replace("inf", "Inf"),
+        _ => {}
+    }
     let exponent: i32 = exponent.parse().unwrap_or(0);
     if !zero && !plain.contains(&exponent) {
         let sign = if exponent < 0 { '-' } else { '+' };
@@ -80,6 +85,9 @@ mod tests {
             (123.456, "123.456"),
             (0.0, "0"),
             (1e100, "1e+100"),
+            (f64::INFINITY, "+Inf"),
+            (f64::NEG_INFINITY, "-Inf"),
+            (f64::NAN, "NaN"),
         ] {
             assert_eq!(general(value), want);
         }
@@ -88,5 +96,14 @@ mod tests {
         assert_eq!(json(0.00001), "0.00001");
         assert_eq!(json(1e-7), "1e-7");
         assert_eq!(json_single(0.1), "0.1");
+    }
+
+    #[test]
+    fn digits_may_be_parted() {
+        for (text, want) in
+            [("1_000.5", Some(1000.5)), ("+1e3", Some(1000.0)), ("1__0", None), ("_1", None), ("", None)]
+        {
+            assert_eq!(float(text), want, "{text}");
+        }
     }
 }

@@ -27,8 +27,10 @@ pub fn join(base: &Path, path: &str) -> PathBuf {
 /// Whether an attribute's path fits a pattern such as `services.*.ports.*`; a list's items are called `[]`.
 #[must_use]
 pub fn matches(path: &[&str], pattern: &str) -> bool {
-    let mut wanted = pattern.split('.');
-    path.iter().all(|part| wanted.next().is_some_and(|want| want == "*" || want == *part)) && wanted.next().is_none()
+    // From the end: patterns begin alike and differ there.
+    let mut wanted = pattern.rsplit('.');
+    path.iter().rev().all(|part| wanted.next().is_some_and(|want| want == "*" || want == *part))
+        && wanted.next().is_none()
 }
 
 /// A path of an attribute in print.

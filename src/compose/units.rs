@@ -47,26 +47,22 @@ pub fn duration(text: &str) -> Option<i64> {
 
 /// Bytes of a size such as `512`, `64m`, `1.5gb` or `2GiB` (powers of 1024); `None` if it is not one.
 #[must_use]
-#[expect(clippy::cast_possible_truncation, reason = "the size is cut to whole bytes, and saturates")]
+#[expect(clippy::cast_possible_truncation, reason = "the size is in range, and cut to whole bytes")]
 pub fn bytes(text: &str) -> Option<i64> {
-    let end = text.rfind(|c: char| c.is_ascii_digit() || c == '.' || c == ',')? + 1;
+    let end = text.rfind(|c: char| c.is_ascii_digit() || c == '.' || c == ' ')? + 1;
     let (number, suffix) = text.split_at(end);
-    let number = number.trim_end();
-    let size: f64 = number.parse().ok()?;
-    if size < 0.0 || !size.is_finite() || number.starts_with('+') {
-        return None;
-    }
-    let suffix = suffix.strip_prefix(' ').unwrap_or(suffix).to_ascii_lowercase();
-    let power = match suffix.strip_suffix("ib").or_else(|| suffix.strip_suffix('b')).unwrap_or(&suffix) {
-        "" if !suffix.ends_with("ib") => 0,
-        "k" => 1,
-        "m" => 2,
-        "g" => 3,
-        "t" => 4,
-        "p" => 5,
+    let size = crate::compose::number::float(number.strip_suffix(' ').unwrap_or(number))?;
+    let power = match suffix.to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 1,
+        "m" | "mb" | "mib" => 2,
+        "g" | "gb" | "gib" => 3,
+        "t" | "tb" | "tib" => 4,
+        "p" | "pb" | "pib" => 5,
         _ => return None,
     };
-    Some((size * 1024_f64.powi(power)) as i64)
+    let size = size * 1024_f64.powi(power);
+    (0.0..9.2e18).contains(&size).then_some(size as i64)
 }
 
 #[cfg(test)]
@@ -96,10 +92,13 @@ mod tests {
             ("1.5g", 1_610_612_736),
             ("2GiB", 2_147_483_648),
             ("1m", 1_048_576),
+            ("+1", 1),
+            ("1e3", 1000),
+            ("5 ", 5),
         ] {
             assert_eq!(bytes(text), Some(want), "{text}");
         }
-        for wrong in ["", "b", "-1", "32ib", "1x", "1mm"] {
+        for wrong in ["", "b", "-1", "32ib", "1x", "1mm", " 1", "1  k", "1,5g"] {
             assert_eq!(bytes(wrong), None, "{wrong}");
         }
     }

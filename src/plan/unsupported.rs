@@ -68,12 +68,12 @@ pub const RULES: &[Rule] = &[
     refused("configs.external", "there is no store of configs; use content, environment or a file", |p, s| {
         s.configs.iter().any(|r| p.configs.get(&r.source).is_some_and(|d| d.external))
     }),
-    refused("secrets.driver", SWARM, |p, s| {
+    refused("secrets.driver, template_driver", SWARM, |p, s| {
         s.secrets
             .iter()
             .any(|r| p.secrets.get(&r.source).is_some_and(|d| !d.driver.is_empty() || !d.template_driver.is_empty()))
     }),
-    refused("configs.driver", SWARM, |p, s| {
+    refused("configs.template_driver", SWARM, |p, s| {
         s.configs
             .iter()
             .any(|r| p.configs.get(&r.source).is_some_and(|d| !d.driver.is_empty() || !d.template_driver.is_empty()))

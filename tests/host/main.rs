@@ -4,6 +4,7 @@
 
 mod bootstrap;
 mod docker;
+mod env_file;
 mod inside;
 mod machine;
 mod units;

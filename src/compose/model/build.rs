@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::compose::emit::{Emit, Form, Tree};
-use crate::compose::model::decode::{At, Decode, Decoded, expected};
+use crate::compose::model::decode::{At, Decode, Decoded, expected, variables};
 use crate::compose::model::record::record;
 use crate::compose::model::{Bytes, FileReferenceConfig, Hosts, Ulimit};
 use crate::compose::node::Node;
@@ -20,7 +20,7 @@ record! {
         /// Entitlements that are granted.
         entitlements: Vec<String>;
         /// Build arguments.
-        args: BTreeMap<String, Option<String>>;
+        args: BTreeMap<String, Option<String>>, via variables;
         /// Provenance attestation.
         provenance: String;
         /// Software bill of materials.

@@ -85,7 +85,7 @@ impl<'a> Fields<'a> {
 
     pub(crate) fn extensions(&self) -> Extensions {
         let pairs = self.map.into_iter().flatten().filter(|(key, _)| key.name.starts_with("x-"));
-        pairs.map(|(key, node)| (key.name.clone(), to_json(node))).collect()
+        pairs.map(|(key, node)| (key.name.clone(), node.into())).collect()
     }
 }
 
@@ -111,16 +111,40 @@ pub fn to_json(node: &Node) -> serde_json::Value {
         Value::Int(value) => Json::from(*value),
         Value::Large(value) => Json::from(*value),
         Value::Float(value) => Json::from(*value),
-        Value::Text(text) => Json::String(text.clone()),
+        Value::Text(text) | Value::Time(text) => Json::String(text.clone()),
         Value::Seq(items) => Json::Array(items.iter().map(to_json).collect()),
         Value::Map(map) => Json::Object(map.iter().map(|(key, value)| (key.name.clone(), to_json(value))).collect()),
     }
 }
 
+/// A text; an integer is taken as it is spelled, any other number is not.
 impl Decode for String {
     fn decode(node: &Node, at: &At<'_>) -> Decoded<Self> {
-        node.scalar_text().ok_or_else(|| expected(node, at, "a string"))
+        match &node.value {
+            Value::Text(_) | Value::Int(_) => spelled(node, at),
+            _ => Err(expected(node, at, "a string")),
+        }
     }
+}
+
+/// Any scalar as it is spelled: the value of a label, variable or option.
+fn spelled(node: &Node, at: &At<'_>) -> Decoded<String> {
+    node.scalar_text().ok_or_else(|| expected(node, at, "a string"))
+}
+
+/// A list of scalars as they are spelled; a single one stands for a list of one.
+pub(crate) fn spelled_list(node: &Node, at: &At<'_>) -> Decoded<Vec<String>> {
+    match node.as_seq() {
+        Some(items) => items.iter().enumerate().map(|(i, item)| spelled(item, &at.index(i))).collect(),
+        None => Ok(vec![spelled(node, at)?]),
+    }
+}
+
+/// A mapping of texts.
+pub(crate) fn texts(node: &Node, at: &At<'_>) -> Decoded<BTreeMap<String, String>> {
+    let map = node.as_map().ok_or_else(|| expected(node, at, "a mapping"))?;
+    let text = |node: &Node, at: &At<'_>| Option::decode(node, at).map(Option::unwrap_or_default);
+    map.iter().map(|(key, value)| Ok((key.name.clone(), text(value, &at.key(&key.name))?))).collect()
 }
 
 impl Decode for bool {
@@ -134,32 +158,45 @@ impl Decode for bool {
     }
 }
 
-/// An integer, however it was written; the fraction of a number is cut off, as Compose does.
-fn integer(node: &Node, at: &At<'_>) -> Decoded<i64> {
+/// An integer; the fraction of a number is cut off, as Compose does.
+fn integer(node: &Node, at: &At<'_>) -> Decoded<i128> {
     match &node.value {
-        Value::Int(value) => Ok(*value),
+        Value::Int(value) => Ok(i128::from(*value)),
+        Value::Large(value) => Ok(i128::from(*value)),
         #[expect(clippy::cast_possible_truncation, reason = "the fraction is dropped on purpose")]
-        Value::Float(value) if value.abs() < 9.2e18 => Ok(value.trunc() as i64),
-        Value::Text(text) => text.parse().map_err(|_| node.fault(at.to_string(), "expected an integer")),
+        Value::Float(value) if value.is_finite() => Ok(value.trunc() as i128),
         _ => Err(expected(node, at, "an integer")),
     }
 }
 
-macro_rules! integers {
+fn fits<T: TryFrom<i128> + std::fmt::Display>(value: i128, node: &Node, at: &At<'_>, range: (T, T)) -> Decoded<T> {
+    T::try_from(value)
+        .map_err(|_| node.fault(at.to_string(), format!("expected an integer from {} to {}", range.0, range.1)))
+}
+
+/// A text is an integer, too: Compose reads it as one where a sign is possible.
+impl Decode for i64 {
+    fn decode(node: &Node, at: &At<'_>) -> Decoded<Self> {
+        match node.as_str() {
+            Some(text) => text.parse().map_err(|_| node.fault(at.to_string(), "expected an integer")),
+            None => fits(integer(node, at)?, node, at, (Self::MIN, Self::MAX)),
+        }
+    }
+}
+
+macro_rules! unsigned {
     ($($type:ty),*) => { $(
         impl Decode for $type {
             fn decode(node: &Node, at: &At<'_>) -> Decoded<Self> {
-                let value = integer(node, at)?;
-                <$type>::try_from(value).map_err(|_| node.fault(
-                    at.to_string(),
-                    format!("expected an integer from {} to {}", <$type>::MIN, <$type>::MAX),
-                ))
+                // -0.5 is no zero
+                let value = if matches!(node.value, Value::Float(value) if value < 0.0) { -1 } else { integer(node, at)? };
+                fits(value, node, at, (Self::MIN, Self::MAX))
             }
         }
     )* };
 }
 
-integers!(i64, i32, u64, u32, u16);
+unsigned!(u64, u32, u16);
 
 impl Decode for f32 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "single precision, as in Compose")]
@@ -167,7 +204,9 @@ impl Decode for f32 {
         match &node.value {
             Value::Int(value) => Ok(*value as f32),
             Value::Float(value) => Ok(*value as f32),
-            Value::Text(text) => text.parse().map_err(|_| node.fault(at.to_string(), "expected a number")),
+            Value::Text(text) => crate::compose::number::float(text)
+                .map(|value| value as f32)
+                .ok_or_else(|| node.fault(at.to_string(), "expected a number")),
             _ => Err(expected(node, at, "a number")),
         }
     }
@@ -214,13 +253,16 @@ impl Decode for BTreeMap<String, Option<String>> {
         match &node.value {
             Value::Map(map) => map
                 .iter()
-                .map(|(key, value)| Ok((key.name.clone(), Option::<String>::decode(value, &at.key(&key.name))?)))
+                .map(|(key, value)| {
+                    let text = if value.is_null() { None } else { Some(spelled(value, &at.key(&key.name))?) };
+                    Ok((key.name.clone(), text))
+                })
                 .collect(),
             Value::Seq(items) => items
                 .iter()
                 .enumerate()
                 .map(|(index, item)| {
-                    let text = String::decode(item, &at.index(index))?;
+                    let text = spelled(item, &at.index(index))?;
                     Ok(match text.split_once('=') {
                         Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
                         None => (text, None),
@@ -230,4 +272,16 @@ impl Decode for BTreeMap<String, Option<String>> {
             _ => Err(expected(node, at, "a mapping or a list of KEY=value")),
         }
     }
+}
+
+/// Variables: in a list, their names may not end in a space.
+pub(crate) fn variables(node: &Node, at: &At<'_>) -> Decoded<BTreeMap<String, Option<String>>> {
+    for (index, item) in node.as_seq().unwrap_or_default().iter().enumerate() {
+        let name = item.as_str().and_then(|text| text.split('=').next()).unwrap_or_default();
+        if name.ends_with(|c: char| c.is_ascii_whitespace()) {
+            let message = "the name of a variable ends in a space";
+            return Err(item.fault(at.index(index).to_string(), message).help("write NAME=value"));
+        }
+    }
+    Decode::decode(node, at)
 }

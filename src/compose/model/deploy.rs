@@ -11,7 +11,7 @@ record! {
         /// `replicated`, `global` or a job form of them.
         mode: String;
         /// Number of containers.
-        replicas: Option<i32>;
+        replicas: Option<i64>;
         /// Labels of the service, not of its containers.
         labels: BTreeMap<String, String>;
         /// How it is updated.

@@ -12,6 +12,8 @@ mod value;
 
 use std::collections::BTreeMap;
 
+use crate::compose::emit::Tree;
+
 pub use build::{BuildConfig, SshKey};
 pub use decode::to_json;
 pub use deploy::{
@@ -32,4 +34,7 @@ pub use service::{Dependency, EnvFile, ExtendsConfig, ServiceConfig};
 pub use value::{Bytes, DeviceCount, Duration, FileMode, Hosts, Ulimit};
 
 /// `x-` attributes by their full name.
-pub type Extensions = BTreeMap<String, serde_json::Value>;
+pub type Extensions = BTreeMap<String, Tree>;
+
+#[cfg(test)]
+mod tests;

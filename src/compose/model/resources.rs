@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::compose::emit::{Emit, Form, Tree};
-use crate::compose::model::decode::Structure;
+use crate::compose::model::decode::{Structure, texts};
 use crate::compose::model::record::record;
 
 record! {
@@ -43,7 +43,8 @@ record! {
 }
 
 record! {
-    /// A pool of addresses.
+    closed
+    /// A pool of addresses. Compose drops its `x-` attributes.
     IpamPool {
         /// Subnet in CIDR.
         subnet: String;
@@ -80,7 +81,7 @@ record! {
         /// Its image.
         model: String;
         /// Size of the context.
-        context_size: i32;
+        context_size: i64;
         /// Flags of the engine that runs it.
         runtime_flags: Vec<String>;
     }
@@ -104,7 +105,7 @@ record! {
         /// Driver.
         driver: String;
         /// Its options.
-        driver_opts: BTreeMap<String, String>;
+        driver_opts: BTreeMap<String, String>, via texts;
         /// Template driver.
         template_driver: String;
     }

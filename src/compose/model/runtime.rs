@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::compose::emit::{Emit, Form, Tree};
-use crate::compose::model::decode::{At, Decode, Decoded, Fields, Structure, expected};
+use crate::compose::model::decode::{At, Decode, Decoded, Fields, Structure, expected, spelled_list, variables};
 use crate::compose::model::record::record;
 use crate::compose::model::service::shell_words;
 use crate::compose::model::{Bytes, Duration};
@@ -37,7 +37,7 @@ record! {
         /// Options of the endpoint.
         driver_opts: BTreeMap<String, String>;
         /// The network with the highest number is the default route.
-        gw_priority: i32;
+        gw_priority: i64;
         /// Name of the interface.
         interface_name: String;
         /// Fixed IPv4 address.
@@ -49,7 +49,7 @@ record! {
         /// MAC address.
         mac_address: String;
         /// The network with the highest number is attached first.
-        priority: i32;
+        priority: i64;
     }
 }
 
@@ -104,7 +104,7 @@ record! {
         /// Working directory.
         working_dir: String;
         /// Environment.
-        environment: BTreeMap<String, Option<String>>;
+        environment: BTreeMap<String, Option<String>>, via variables;
     }
 }
 
@@ -118,9 +118,11 @@ record! {
     }
 }
 
+/// An option without a value is none.
 fn provider_options(node: &Node, at: &At<'_>) -> Decoded<BTreeMap<String, Vec<String>>> {
     let map = node.as_map().ok_or_else(|| expected(node, at, "a mapping"))?;
-    map.iter().map(|(key, value)| Ok((key.name.clone(), Vec::decode(value, &at.key(&key.name))?))).collect()
+    let given = map.iter().filter(|(_, value)| value.as_seq().is_none_or(|values| !values.is_empty()));
+    given.map(|(key, value)| Ok((key.name.clone(), spelled_list(value, &at.key(&key.name))?))).collect()
 }
 
 record! {

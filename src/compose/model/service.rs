@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::compose::emit::{Emit, Form, Tree};
-use crate::compose::model::decode::{At, Decode, Decoded, Structure};
+use crate::compose::model::decode::{At, Decode, Decoded, Structure, texts, variables};
 use crate::compose::model::record::record;
 use crate::compose::model::{
     BlkioConfig, BuildConfig, Bytes, CredentialSpecConfig, DeployConfig, DevelopConfig, DeviceMapping, DeviceRequest,
@@ -86,7 +86,7 @@ record! {
         /// A program that provides the service in place of a container.
         provider: Option<ServiceProviderConfig>;
         /// Environment of the container, with that of `env_file`; none is a variable without a value.
-        environment: BTreeMap<String, Option<String>>;
+        environment: BTreeMap<String, Option<String>>, via variables;
         /// Files that `environment` was read from; empty once they are read.
         env_file: Vec<EnvFile>;
         /// Ports for other services.
@@ -166,7 +166,7 @@ record! {
         /// OCI runtime.
         runtime: String;
         /// Number of containers.
-        scale: Option<i32>;
+        scale: Option<i64>;
         /// Secrets that are mounted.
         secrets: Vec<FileReferenceConfig>;
         /// Security options.
@@ -180,7 +180,7 @@ record! {
         /// Signal that stops it.
         stop_signal: String;
         /// Options of the storage driver.
-        storage_opt: BTreeMap<String, String>;
+        storage_opt: BTreeMap<String, String>, via texts;
         /// Kernel parameters.
         sysctls: BTreeMap<String, String>;
         /// Temporary file systems, `path[:options]`.
@@ -232,7 +232,7 @@ impl ServiceConfig {
     #[must_use]
     pub fn networks_by_priority(&self) -> Vec<&str> {
         let mut names: Vec<_> = self.networks.iter().collect();
-        names.sort_by_key(|(name, network)| (-network.as_ref().map_or(0, |n| i64::from(n.priority)), name.as_str()));
+        names.sort_by_key(|(name, network)| (-network.as_ref().map_or(0, |n| n.priority), name.as_str()));
         names.into_iter().map(|(name, _)| name.as_str()).collect()
     }
 }

@@ -121,7 +121,8 @@ impl Decode for FileMode {
 
 impl Emit for FileMode {
     fn tree(&self, _: Form) -> Tree {
-        Tree::Text(format!("0{:o}", self.0))
+        let sign = if self.0 < 0 { "-" } else { "" };
+        Tree::Text(format!("0{sign}{:o}", self.0.unsigned_abs()))
     }
 
     fn omit(&self, _: Form) -> bool {

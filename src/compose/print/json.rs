@@ -27,7 +27,7 @@ fn write(out: &mut String, tree: &Tree, indent: Option<usize>) {
         Tree::Uint(value) => out.push_str(&value.to_string()),
         Tree::Single(value) => out.push_str(&number::json_single(*value)),
         Tree::Double(value) => out.push_str(&number::json(*value)),
-        Tree::Text(text) => string(out, text),
+        Tree::Text(text) | Tree::Time(text) => string(out, text),
         Tree::Seq(items) => {
             list(out, '[', ']', items, indent, |out, item, indent| {
                 write(out, item, indent);

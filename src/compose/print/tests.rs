@@ -32,6 +32,23 @@ fn yaml_is_written_as_compose_writes_it() {
 }
 
 #[test]
+fn breaks_of_lines_stand_where_compose_puts_them() {
+    for (tree, want) in [
+        (map(vec![("a\nb", text("v"))]), "? |-\n  a\n  b\n: v\n"),
+        (map(vec![("a\n", Tree::Seq(vec![text("x"), text("z")]))]), "? |\n  a\n: - x\n  - z\n"),
+        (
+            map(vec![("a\u{2028}b", map(vec![("c", Tree::Null), ("d", Tree::Null)]))]),
+            "? 'a\u{2028}  b'\n: c: null\n  d: null\n",
+        ),
+        (map(vec![("k", Tree::Seq(vec![text("a\u{2028}b")]))]), "k:\n  - 'a\u{2028}    b'\n"),
+        (map(vec![("k", text("a\u{2029}b\n"))]), "k: |\n  a\u{2029}  b\n"),
+        (map(vec![("k", text("\u{feff}a~"))]), "k: \"\\uFEFF\\x61\\x7E\"\n"),
+    ] {
+        assert_eq!(yaml::print(&tree), want);
+    }
+}
+
+#[test]
 fn json_is_written_as_compose_writes_it() {
     let tree = map(vec![
         ("a", text("<&>\u{2028}\n\"")),

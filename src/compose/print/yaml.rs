@@ -28,14 +28,15 @@ fn mapping(out: &mut String, pairs: &[(String, Tree)], indent: usize, behind_das
         if simple_key(key) {
             scalar(out, key, indent, true);
             out.push(':');
+            entry(out, tree, indent);
         } else {
             out.push_str("? ");
-            scalar(out, key, indent, true);
-            out.push('\n');
+            scalar(out, key, indent, false);
+            end(out, key);
             spaces(out, indent);
-            out.push(':');
+            out.push_str(": ");
+            item(out, tree, indent);
         }
-        entry(out, tree, indent);
     }
 }
 
@@ -57,33 +58,42 @@ fn entry(out: &mut String, tree: &Tree, indent: usize) {
         }
         _ => {
             out.push(' ');
-            value(out, tree, indent);
-            end(out, tree);
+            line(out, tree, indent);
         }
     }
 }
 
 fn sequence(out: &mut String, items: &[Tree], indent: usize, behind_dash: bool) {
-    for (index, item) in items.iter().enumerate() {
+    for (index, tree) in items.iter().enumerate() {
         if index > 0 || !behind_dash {
             spaces(out, indent);
         }
         out.push_str("- ");
-        match item {
-            Tree::Map(pairs) if !pairs.is_empty() => mapping(out, pairs, indent + 2, true),
-            Tree::Seq(items) if !items.is_empty() => sequence(out, items, indent + 2, true),
-            _ => {
-                value(out, item, indent);
-                end(out, item);
-            }
-        }
+        item(out, tree, indent);
     }
 }
 
-/// The end of a line; a block of text has ended it already.
-fn end(out: &mut String, tree: &Tree) {
-    let block = matches!(tree, Tree::Text(text) if style(text, false) == Style::Literal && text.ends_with('\n'));
-    if !block {
+/// What stands behind a dash, or behind the colon of a key with lines of its own.
+fn item(out: &mut String, tree: &Tree, indent: usize) {
+    match tree {
+        Tree::Map(pairs) if !pairs.is_empty() => mapping(out, pairs, indent + 2, true),
+        Tree::Seq(items) if !items.is_empty() => sequence(out, items, indent + 2, true),
+        _ => line(out, tree, indent),
+    }
+}
+
+/// A value and the end of its line.
+fn line(out: &mut String, tree: &Tree, indent: usize) {
+    value(out, tree, indent);
+    match tree {
+        Tree::Text(text) => end(out, text),
+        _ => out.push('\n'),
+    }
+}
+
+/// The end of a text's line; a block of lines has ended it already.
+fn end(out: &mut String, text: &str) {
+    if !(text.ends_with(is_break) && style(text, false) == Style::Literal) {
         out.push('\n');
     }
 }
@@ -102,6 +112,7 @@ fn value(out: &mut String, tree: &Tree, indent: usize) {
         Tree::Single(value) => out.push_str(&float(&number::general_single(*value))),
         Tree::Double(value) => out.push_str(&float(&number::general(*value))),
         Tree::Text(text) => scalar(out, text, indent, false),
+        Tree::Time(moment) => out.push_str(moment),
         Tree::Seq(_) => out.push_str("[]"),
         Tree::Map(_) => out.push_str("{}"),
     }
@@ -129,7 +140,7 @@ fn scalar(out: &mut String, text: &str, indent: usize, key: bool) {
         Style::Plain => out.push_str(text),
         Style::Single => {
             out.push('\'');
-            out.push_str(&text.replace('\'', "''"));
+            lines(out, &text.replace('\'', "''"), indent + 2, false);
             out.push('\'');
         }
         Style::Double => double(out, text),
@@ -179,13 +190,16 @@ impl Analysis {
     }
 }
 
+/// The byte order mark. Go's encoder escapes every character of a text that starts with it.
+const MARK: char = '\u{feff}';
+
 fn is_break(c: char) -> bool {
     matches!(c, '\r' | '\n' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
 /// What Go's encoder shows as it is; not the planes above the first.
 fn printable(c: char) -> bool {
-    matches!(c, '\n' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}') && c != '\u{feff}'
+    matches!(c, '\n' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}') && c != MARK
 }
 
 fn style(text: &str, key: bool) -> Style {
@@ -236,6 +250,7 @@ fn is_sexagesimal(text: &str) -> bool {
 }
 
 fn double(out: &mut String, text: &str) {
+    let marked = text.starts_with(MARK);
     out.push('"');
     for c in text.chars() {
         let escape = match c {
@@ -257,7 +272,7 @@ fn double(out: &mut String, text: &str) {
         };
         if !escape.is_empty() {
             out.push_str(escape);
-        } else if printable(c) {
+        } else if printable(c) && !marked {
             out.push(c);
         } else {
             let code = u32::from(c);
@@ -277,20 +292,23 @@ fn literal(out: &mut String, text: &str, indent: usize) {
     if text.starts_with(' ') || text.starts_with(is_break) {
         out.push('2');
     }
-    if !text.ends_with('\n') {
-        out.push('-');
-    } else if text.len() == 1 || text.ends_with("\n\n") {
-        out.push('+');
+    let mut ends = text.chars().rev().map(is_break);
+    match (ends.next(), ends.next()) {
+        (Some(true), None | Some(true)) => out.push('+'),
+        (Some(true), Some(false)) => {}
+        _ => out.push('-'),
     }
     out.push('\n');
-    let mut lines = text.split('\n').peekable();
-    while let Some(line) = lines.next() {
-        if !line.is_empty() {
+    lines(out, text, indent, true);
+}
+
+/// A text whose lines are indented, the first only if it stands on a line of its own.
+fn lines(out: &mut String, text: &str, indent: usize, mut broken: bool) {
+    for c in text.chars() {
+        if broken && !is_break(c) {
             spaces(out, indent);
-            out.push_str(line);
         }
-        if lines.peek().is_some() {
-            out.push('\n');
-        }
+        broken = is_break(c);
+        out.push(c);
     }
 }

@@ -81,10 +81,24 @@ impl Check<'_> {
         }
     }
 
+    /// The attribute that makes another service needed: `depends_on`, or one that implies it.
+    fn needs(&self, service: &ServiceConfig, other: &str) -> String {
+        let named = format!("depends_on.{other}");
+        let place = |attribute: &str| {
+            position(self.root, &["services", self.name].into_iter().chain(attribute.split('.')).collect::<Vec<_>>())
+        };
+        let lists = [("links", service.links.len()), ("volumes_from", service.volumes_from.len())];
+        let items = lists.iter().flat_map(|(list, length)| (0..*length).map(move |index| format!("{list}.{index}")));
+        let modes = ["network_mode", "ipc", "pid", "uts", "cgroup"].map(str::to_owned);
+        let wanted = place(&named);
+        modes.into_iter().chain(items).find(|attribute| place(attribute) == wanted).unwrap_or(named)
+    }
+
     fn undefined<'k>(&mut self, attribute: &str, kind: &str, name: &str, known: impl Iterator<Item = &'k String>) {
         let near = nearest(name, known.map(String::as_str));
-        let near = near.map_or_else(String::new, |near| format!(", did you mean '{near}'?"));
-        self.fault(attribute, format!("undefined {kind} '{name}'{near}"));
+        let help =
+            near.map_or_else(|| format!(" (define it under '{kind}s')"), |near| format!(", did you mean '{near}'?"));
+        self.fault(attribute, format!("undefined {kind} '{name}'{help}"));
     }
 
     fn references(&mut self, service: &ServiceConfig) {
@@ -110,7 +124,7 @@ impl Check<'_> {
                 None => {
                     let own = self.name;
                     let others = project.services.keys().filter(|known| *known != own);
-                    self.undefined(&format!("depends_on.{other}"), "service", other, others);
+                    self.undefined(&self.needs(service, other), "service", other, others);
                 }
             }
         }

@@ -94,7 +94,7 @@ impl Project {
             return Err(error);
         }
         for object in whole.secrets.values_mut().chain(whole.configs.values_mut()) {
-            if let Some(serde_json::Value::String(content)) = object.extensions.remove(FROM_VARIABLE) {
+            if let Some(Tree::Text(content)) = object.extensions.remove(FROM_VARIABLE) {
                 object.content = content;
             }
         }

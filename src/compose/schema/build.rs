@@ -2,12 +2,15 @@
 
 use super::deploy::ULIMITS;
 use super::mounts::FILE_MOUNTS;
-use super::{BOOLEAN, EXTRA_HOSTS, INTEGER, LIST_OR_DICT, Object, STRING, STRINGS, Shape};
+use super::{BOOLEAN, EXTRA_HOSTS, INTEGER, LIST_OR_DICT, Names, Object, STRING, STRINGS, Shape, UNIQUE_STRINGS};
+
+/// Names and what they stand for. The specification also allows numbers, booleans and null, which crash Compose.
+const CONTEXTS: Shape = Shape::Either(&[Shape::Dict(&STRING, Names::Filled), UNIQUE_STRINGS]);
 
 /// The long form of `build`.
 pub(super) const BUILD: Shape = Shape::Object(&Object {
     attributes: &[
-        ("additional_contexts", LIST_OR_DICT),
+        ("additional_contexts", CONTEXTS),
         ("args", LIST_OR_DICT),
         ("cache_from", STRINGS),
         ("cache_to", STRINGS),

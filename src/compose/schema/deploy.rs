@@ -1,16 +1,16 @@
 //! Parts of a service that are used in several places or stand for themselves: deploy, develop, devices, hooks.
 
 use super::{
-    BOOLEAN, COMMAND, INTEGER, LIST_OR_DICT, NUMBER, Names, Object, STRING, STRING_OR_LIST, STRINGS, Shape,
+    BOOLEAN, COMMAND, DURATION, INTEGER, LIST_OR_DICT, NUMBER, Names, Object, STRING, STRING_OR_LIST, STRINGS, Shape,
     UNIQUE_STRINGS, Unique, kind,
 };
 
 const UPDATE: Shape = Shape::Object(&Object {
     attributes: &[
-        ("delay", STRING),
+        ("delay", DURATION),
         ("failure_action", STRING),
         ("max_failure_ratio", NUMBER),
-        ("monitor", STRING),
+        ("monitor", DURATION),
         ("order", Shape::Choice(&["start-first", "stop-first"])),
         ("parallelism", INTEGER),
     ],
@@ -114,7 +114,12 @@ pub(super) const DEPLOY: Shape = Shape::Object(&Object {
         (
             "restart_policy",
             Shape::Object(&Object {
-                attributes: &[("condition", STRING), ("delay", STRING), ("max_attempts", INTEGER), ("window", STRING)],
+                attributes: &[
+                    ("condition", STRING),
+                    ("delay", DURATION),
+                    ("max_attempts", INTEGER),
+                    ("window", DURATION),
+                ],
                 required: &[],
                 extensible: true,
             }),

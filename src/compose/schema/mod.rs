@@ -6,13 +6,13 @@ mod mounts;
 mod service;
 mod top;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
-use crate::compose::emit::{Emit, Form};
+use crate::compose::emit::{Emit, Form, Tree};
 use crate::compose::error::Diagnostic;
-use crate::compose::model::to_json;
 use crate::compose::node::{Key, Map, Node, Value};
 use crate::compose::print;
+use crate::compose::units;
 
 pub use top::{INCLUDE, PROJECT};
 
@@ -62,7 +62,7 @@ pub enum Unique {
 pub enum Names {
     /// Any.
     Any,
-    /// Any but the empty one.
+    /// Any that has more than line breaks in it.
     Filled,
     /// Letters, digits, `.`, `_` and `-`; another is a fault.
     Checked,
@@ -80,6 +80,8 @@ pub struct Object {
 }
 
 pub(crate) const STRING: Shape = Shape::Scalar(kind::STRING);
+pub(crate) const DURATION: Shape =
+    Shape::Text(|text| units::duration(text).is_some(), "a duration such as 1m30s or 500ms");
 pub(crate) const NUMBER: Shape = Shape::Scalar(kind::NUMBER | kind::STRING);
 pub(crate) const INTEGER: Shape = Shape::Scalar(kind::INTEGER | kind::STRING);
 pub(crate) const BOOLEAN: Shape = Shape::Scalar(kind::BOOLEAN | kind::STRING);
@@ -196,17 +198,19 @@ impl Checker {
     fn mismatch(&mut self, node: &Node, shape: &'static Shape) {
         let mut wanted = Vec::new();
         describe(shape, &mut wanted);
+        // nothing is the least of the choices
+        wanted.sort_by_key(|words| *words == "null");
         wanted.dedup();
-        let text = match wanted.split_last() {
-            Some((last, [])) => (*last).to_owned(),
-            Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
-            None => String::new(),
-        };
-        self.fault(node, format!("expected {text}, found {}", node.kind()));
+        let message = format!("expected {}, found {}", any_of(&wanted), node.kind());
+        let mut fault = node.fault(self.path.clone(), message);
+        if wanted.contains(&"a string") && node.scalar_text().is_some() {
+            fault = fault.help("put it in quotes");
+        }
+        self.push(fault);
     }
 
     fn choice(&mut self, node: &Node, text: &str, choices: &[&'static str]) {
-        let mut message = format!("expected one of {}", choices.join(", "));
+        let mut message = format!("expected {}", any_of(choices));
         if let Some(near) = crate::compose::error::nearest(text, choices.iter().copied()) {
             message.extend(["; did you mean '", near, "'?"]);
         }
@@ -214,11 +218,14 @@ impl Checker {
     }
 
     fn list(&mut self, items: &[Node], shape: &'static Shape, unique: Unique) {
-        let mut seen = HashSet::new();
+        let mut seen = HashMap::new();
         for (index, item) in items.iter().enumerate() {
             self.below(&format!("[{index}]"), item, shape);
-            if unique == Unique::Yes && !seen.insert(print::compact(&to_json(item).tree(Form::Json))) {
-                self.fault(item, format!("item {index} is given twice"));
+            if unique == Unique::Yes
+                && let Some(first) = seen.insert(print::compact(&Tree::from(item).tree(Form::Json)), index)
+            {
+                let path = format!("{}[{index}]", self.path);
+                self.push(item.fault(path, format!("the same stands at [{first}] already")));
             }
         }
     }
@@ -230,7 +237,7 @@ impl Checker {
                 self.push(Diagnostic::new(&key.position, self.join(&key.name), message));
                 continue;
             }
-            if names == Names::Filled && key.name.is_empty() {
+            if names == Names::Filled && key.name.bytes().all(|b| b == b'\n') {
                 self.push(Diagnostic::new(&key.position, self.path.clone(), "a key cannot be empty"));
                 continue;
             }
@@ -243,7 +250,7 @@ impl Checker {
             match object.attributes.iter().find(|(known, _)| *known == key.name) {
                 Some((_, shape)) => self.below(&key.name, value, shape),
                 None if object.extensible && key.name.starts_with("x-") => {}
-                None => self.unknown(key, object),
+                None => self.unknown(key, value, object),
             }
         }
         for name in object.required {
@@ -253,14 +260,27 @@ impl Checker {
         }
     }
 
-    fn unknown(&mut self, key: &Key, object: &'static Object) {
+    fn unknown(&mut self, key: &Key, value: &Node, object: &'static Object) {
         let known = object.attributes.iter().map(|(name, _)| *name);
         let path = self.join(&key.name);
-        self.push(Diagnostic::unknown(&key.position, path, "attribute", &key.name, known));
+        let mut fault = Diagnostic::unknown(&key.position, path, "attribute", &key.name, known);
+        if self.path.is_empty() && (value.get("image").is_some() || value.get("build").is_some()) {
+            fault = fault.help("a service stands under 'services'");
+        }
+        self.push(fault);
     }
 
     fn join(&self, part: &str) -> String {
         if self.path.is_empty() { part.to_owned() } else { format!("{}.{part}", self.path) }
+    }
+}
+
+/// `a, b or c`
+fn any_of(words: &[&str]) -> String {
+    match words.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
+        None => String::new(),
     }
 }
 
@@ -288,7 +308,7 @@ fn same_kind(node: &Node, shape: &Shape) -> bool {
                 Value::Float(_) if node.as_whole().is_some() => kind::INTEGER,
                 Value::Float(_) => kind::NUMBER & !kind::INTEGER,
                 Value::Text(_) => kind::STRING,
-                Value::Seq(_) | Value::Map(_) => 0,
+                Value::Time(_) | Value::Seq(_) | Value::Map(_) => 0,
             };
             kinds & kind != 0
         }
@@ -314,7 +334,8 @@ fn describe(shape: &Shape, out: &mut Vec<&'static str>) {
                 }
             }
         }
-        Shape::Choice(_) | Shape::Text(..) => out.push("a string"),
+        Shape::Choice(choices) => out.extend(*choices),
+        Shape::Text(_, words) => out.push(words),
         Shape::Range(..) => out.push("an integer"),
         Shape::List(..) => out.push("a list"),
         Shape::Dict(..) | Shape::Object(_) => out.push("a mapping"),

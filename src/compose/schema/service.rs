@@ -4,8 +4,8 @@ use super::build::BUILD;
 use super::deploy::{DEPLOY, DEVELOP, GPUS, HOOKS, ULIMITS};
 use super::mounts::{DEVICE, FILE_MOUNTS, VOLUME};
 use super::{
-    BOOLEAN, COMMAND, EXTRA_HOSTS, INTEGER, LIST_OR_DICT, NULL, NUMBER, Names, OPTIONS, Object, STRING, STRING_OR_LIST,
-    STRINGS, Shape, UNIQUE_STRINGS, Unique, kind,
+    BOOLEAN, COMMAND, DURATION, EXTRA_HOSTS, INTEGER, LIST_OR_DICT, NULL, NUMBER, Names, OPTIONS, Object, STRING,
+    STRING_OR_LIST, STRINGS, Shape, UNIQUE_STRINGS, Unique, kind,
 };
 
 /// A service.
@@ -70,7 +70,7 @@ pub(super) const SERVICE: Shape = Shape::Object(&Object {
         ("networks", Shape::Either(&[UNIQUE_STRINGS, Shape::Dict(&Shape::Either(&[NULL, NETWORK]), Names::Checked)])),
         ("oom_kill_disable", BOOLEAN),
         ("oom_score_adj", Shape::Range(-1000, 1000)),
-        ("pid", Shape::Scalar(kind::STRING | kind::NULL)),
+        ("pid", STRING),
         ("pids_limit", NUMBER),
         ("platform", STRING),
         ("ports", Shape::List(&Shape::Either(&[NUMBER, PORT]), Unique::Yes)),
@@ -89,7 +89,7 @@ pub(super) const SERVICE: Shape = Shape::Object(&Object {
         ("security_opt", UNIQUE_STRINGS),
         ("shm_size", NUMBER),
         ("stdin_open", BOOLEAN),
-        ("stop_grace_period", STRING),
+        ("stop_grace_period", DURATION),
         ("stop_signal", STRING),
         ("storage_opt", Shape::Dict(&Shape::Any, Names::Any)),
         ("sysctls", LIST_OR_DICT),
@@ -183,12 +183,12 @@ const EXTENDS: Shape = Shape::Object(&Object {
 const HEALTHCHECK: Shape = Shape::Object(&Object {
     attributes: &[
         ("disable", BOOLEAN),
-        ("interval", STRING),
+        ("interval", DURATION),
         ("retries", NUMBER),
-        ("start_interval", STRING),
-        ("start_period", STRING),
+        ("start_interval", DURATION),
+        ("start_period", DURATION),
         ("test", Shape::Either(&[STRING, STRINGS])),
-        ("timeout", STRING),
+        ("timeout", DURATION),
     ],
     required: &[],
     extensible: true,

@@ -258,11 +258,17 @@ fn port_node(port: &ports::Port, place: &Position) -> Node {
     Node::mapping(place, pairs)
 }
 
-fn ulimits(node: &mut Node, path: &str) -> Done {
-    for (key, value) in node.as_map_mut().into_iter().flatten() {
+fn ulimits(node: &Node, path: &str) -> Done {
+    for (key, value) in node.as_map().into_iter().flatten() {
+        let path = format!("{path}.{}", key.name);
         if value.as_map().is_none() && value.as_int().is_none() {
-            let message = format!("expected an integer or a mapping, found {}", value.kind());
-            return Err(value.fault(format!("{path}.{}", key.name), message));
+            return Err(value.fault(path, format!("expected an integer or a mapping, found {}", value.kind())));
+        }
+        for limit in ["soft", "hard"] {
+            if let Some(limit_value) = value.get(limit).filter(|limit_value| limit_value.as_int().is_none()) {
+                let message = format!("expected an integer, found {}", limit_value.kind());
+                return Err(limit_value.fault(format!("{path}.{limit}"), message));
+            }
         }
     }
     Ok(())

@@ -19,8 +19,8 @@ pub(super) struct Builder<'a> {
     anchors: HashMap<usize, (Node, usize, usize)>,
     /// Anchors whose value is being read: an alias to one of them would never end.
     open: Vec<usize>,
-    /// Attributes that start with `x-` around what is read.
-    extensions: usize,
+    /// Length in characters of a text whose last line has no end: a block of lines that ends there has none either.
+    unended: Option<usize>,
     /// The line of a quoted text that is not indented deeper than its key, which Go's YAML does not ask for.
     pub(super) outdented: Option<usize>,
     budget: Budget,
@@ -38,7 +38,7 @@ impl<'a> Builder<'a> {
             events: Parser::new_from_str_with_options(text, options),
             anchors: HashMap::new(),
             open: Vec::new(),
-            extensions: 0,
+            unended: (!text.trim_end_matches([' ', '\t']).ends_with(['\n', '\r'])).then(|| text.chars().count()),
             outdented: None,
             budget,
         }
@@ -83,11 +83,15 @@ impl<'a> Builder<'a> {
         let position = self.at(span.tag_start.unwrap_or(span.start));
         self.spend(1, 0, &position)?;
         let (value, anchor, tag) = match event {
-            Event::Scalar(text, style, anchor, tag) => {
+            Event::Scalar(mut text, style, anchor, tag) => {
                 self.spend(0, text.len(), &position)?;
                 let plain = style == ScalarStyle::Plain;
+                let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+                if block && self.unended.is_some_and(|end| span.end.index() >= end) && text.ends_with('\n') {
+                    text.to_mut().pop();
+                }
                 let named = tag.as_ref().map(|tag| (tag.handle(), tag.suffix()));
-                let value = scalar::resolve(text.into_owned(), plain, named, self.extensions > 0)
+                let value = scalar::resolve(text.into_owned(), plain, named)
                     .map_err(|message| Diagnostic::new(&position, "", message))?;
                 (value, anchor, merge_tag(tag.as_deref()))
             }
@@ -159,10 +163,7 @@ impl<'a> Builder<'a> {
             let merge = matches!(&event, Event::Scalar(text, ScalarStyle::Plain, _, None) if text == "<<");
             let key = self.node(event, &span)?;
             let (event, span) = self.next()?;
-            let extension = key.as_str().is_some_and(|name| name.starts_with("x-"));
-            self.extensions += usize::from(extension);
             let value = self.node(event, &span)?;
-            self.extensions -= usize::from(extension);
             if merge {
                 if let Some((first, _)) = &merged {
                     return Err(duplicate("<<", &key.position, first));

@@ -76,7 +76,7 @@ fn indent(text: &str, line: usize) -> String {
 
 /// Whether a plain scalar of this text is that text and not a number, a boolean or a null.
 pub(crate) fn is_text(text: &str) -> bool {
-    scalar::implicit(text).is_none() && scalar::moment(text).is_none()
+    scalar::implicit(text).is_none() && scalar::timestamp(text).is_none()
 }
 
 /// `the file is larger than 1 MiB`

@@ -6,19 +6,15 @@ use crate::compose::node::Value;
 
 const CORE: &str = "tag:yaml.org,2002:";
 
-/// The value of a scalar: `plain` if it is not quoted, `tag` as handle and suffix. A moment stays one, as text, in an
-/// extension; everywhere else it is refused as Compose refuses it.
+/// The value of a scalar: `plain` if it is not quoted, `tag` as handle and suffix.
 ///
 /// # Errors
 /// A message when an explicit tag does not fit the text.
-pub(super) fn resolve(text: String, plain: bool, tag: Option<(&str, &str)>, extension: bool) -> Result<Value, String> {
+pub(super) fn resolve(text: String, plain: bool, tag: Option<(&str, &str)>) -> Result<Value, String> {
     let kind = match tag {
         None | Some(("", "!") | ("!", "")) if plain => {
-            return match moment(&text) {
-                Some(moment) if extension => Ok(Value::Text(moment)),
-                Some(_) => Err("a date must be in quotes: Compose does not take it for a string".to_owned()),
-                None => Ok(implicit(&text).unwrap_or(Value::Text(text))),
-            };
+            let value = implicit(&text).or_else(|| timestamp(&text).map(Value::Time));
+            return Ok(value.unwrap_or(Value::Text(text)));
         }
         Some((CORE, kind)) => kind,
         // a tag that nobody knows: a text
@@ -43,63 +39,55 @@ pub(super) fn resolve(text: String, plain: bool, tag: Option<(&str, &str)>, exte
     }
 }
 
-/// A date, or a date and a time of day, which Go's YAML reads as a moment; in the form in which Go prints it.
-pub(super) fn moment(text: &str) -> Option<String> {
-    let (date, rest) = match text.find(['T', 't', ' ']) {
+/// A date, or a date and a time of day, as RFC 3339 has it: Go's YAML reads it as a moment.
+pub(super) fn timestamp(text: &str) -> Option<String> {
+    let (date, time) = match text.find(['T', 't', ' ']) {
         Some(at) => (&text[..at], Some((&text[at..=at], &text[at + 1..]))),
         None => (text, None),
     };
     let mut parts = date.splitn(3, '-');
-    let year = parts.next().filter(|year| year.len() == 4).and_then(|year| number(year, 4, 0, 9999))?;
-    let month = parts.next().and_then(|month| number(month, 2, 1, 12))?;
+    let year = parts.next().filter(|year| year.len() == 4).and_then(|year| digits(year, 4))?;
+    let month = digits(parts.next()?, 2).filter(|month| (1..=12).contains(month))?;
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let days = match month {
-        2 if leap => 29,
-        2 => 28,
         4 | 6 | 9 | 11 => 30,
+        2 => 28 + u32::from(leap),
         _ => 31,
     };
-    let day = parts.next().and_then(|day| number(day, 2, 1, days))?;
-    let (time, zone) = match rest {
+    let day = digits(parts.next()?, 2).filter(|day| (1..=days).contains(day))?;
+    let (clock, zone) = match time {
         None => ("00:00:00".to_owned(), "Z"),
         Some((" ", time)) => (clock(time)?, "Z"),
-        Some((_, rest)) => {
-            let (time, zone) = rest.split_at(rest.find(['Z', '+', '-'])?);
-            (clock(time)?, Some(zone).filter(|zone| *zone == "Z" || is_offset(zone))?)
+        Some((_, time)) => {
+            let at = time.rfind(['Z', '+', '-'])?;
+            let zone = &time[at..];
+            let offset =
+                zone == "Z" || zone.len() == 6 && zone.as_bytes()[3] == b':' && digits(&zone[1..3], 2).is_some();
+            (
+                clock(&time[..at]).filter(|_| offset)?,
+                if zone[1..].trim_matches(['0', ':']).is_empty() { "Z" } else { zone },
+            )
         }
     };
-    Some(format!("{year:04}-{month:02}-{day:02}T{time}{zone}"))
+    Some(format!("{year:04}-{month:02}-{day:02}T{clock}{zone}"))
 }
 
-/// `HH:MM:SS` with an optional fraction, whose zeros at the end go.
-fn clock(text: &str) -> Option<String> {
-    let mut parts = text.splitn(3, ':');
-    let hour = parts.next().and_then(|hour| number(hour, 2, 0, 23))?;
-    let minute = parts.next().and_then(|minute| number(minute, 2, 0, 59))?;
-    let second = parts.next()?;
-    let (second, fraction) = second.split_once('.').unwrap_or((second, "0"));
-    let second = number(second, 2, 0, 59)?;
-    number(fraction, 9, 0, u32::MAX)?;
-    let fraction = fraction.trim_end_matches('0');
+fn digits(part: &str, most: usize) -> Option<u32> {
+    let fits = !part.is_empty() && part.len() <= most && part.bytes().all(|b| b.is_ascii_digit());
+    fits.then(|| part.parse().ok()).flatten()
+}
+
+/// `9:5:01.50` as `09:05:01.5`
+fn clock(time: &str) -> Option<String> {
+    let mut parts = time.splitn(3, ':');
+    let hour = digits(parts.next()?, 2).filter(|hour| *hour < 24)?;
+    let minute = digits(parts.next()?, 2).filter(|minute| *minute < 60)?;
+    let (second, fraction) = parts.next().map(|second| second.split_once('.').unwrap_or((second, "0")))?;
+    let second = digits(second, 2).filter(|second| *second < 60)?;
+    digits(fraction.get(..1)?, 1).filter(|_| fraction.bytes().all(|b| b.is_ascii_digit()))?;
+    let fraction = fraction[..fraction.len().min(9)].trim_end_matches('0');
     let point = if fraction.is_empty() { "" } else { "." };
     Some(format!("{hour:02}:{minute:02}:{second:02}{point}{fraction}"))
-}
-
-/// `+HH:MM` or `-HH:MM`
-fn is_offset(text: &str) -> bool {
-    let parts = text.strip_prefix(['+', '-']).and_then(|text| text.split_once(':'));
-    parts.is_some_and(|(hours, minutes)| {
-        hours.len() == 2
-            && minutes.len() == 2
-            && number(hours, 2, 0, 24).is_some()
-            && number(minutes, 2, 0, 60).is_some()
-    })
-}
-
-/// A number of at most so many digits between two limits.
-fn number(text: &str, digits: usize, least: u32, most: u32) -> Option<u32> {
-    let fits = !text.is_empty() && text.len() <= digits && text.bytes().all(|b| b.is_ascii_digit());
-    text.parse().ok().filter(|value| fits && (least..=most).contains(value))
 }
 
 /// The value of a plain scalar, unless it is a text.

@@ -54,7 +54,7 @@ fn the_first_default_name_wins_whatever_it_is() {
         (vec![("compose.yaml", "null")], "compose.yaml:1:1: a compose file must be a mapping, found null"),
         (
             vec![("compose.yaml", a), ("compose.override.yaml", "services:\n")],
-            "compose.override.yaml:2:1: services: expected a mapping, found null",
+            "compose.override.yaml:1:9: services: expected a mapping, found null",
         ),
         (vec![("compose.yaml", "include: [b.yaml]\nservices: {a: {image: x}}"), ("b.yaml", "")], "x"),
     ] {

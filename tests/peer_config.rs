@@ -1,0 +1,104 @@
+//! `rolecall config` prints what the real Docker Compose prints, of every project below tests/projects.
+//!
+//! `ROLECALL_PEER_COMPOSE` names a `docker-compose` of version 2.40.3; without it these tests say that they were skipped.
+
+use std::{
+    collections::BTreeSet,
+    ffi::OsStr,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use rolecall::compose::{Node, Value, yaml};
+
+use crate::{
+    compose_docs,
+    support::{agent::walk, bed::binary},
+};
+
+/// What is asked of both, in the folder of each project.
+const QUESTIONS: &[&[&str]] = &[
+    &["config"],
+    &["config", "--format", "json"],
+    &["--profile", "*", "config"],
+    &["--env-file", "other.env", "--project-name", "named", "config"],
+    &["config", "--hash", "*"],
+];
+
+#[test]
+fn every_attribute_stands_in_a_project() {
+    let mut absent: BTreeSet<String> = compose_docs::all();
+    for (path, content) in projects().iter().flat_map(|folder| walk(folder)).filter(|(path, _)| path.ends_with(".yaml"))
+    {
+        let node = yaml::parse(&Path::new(&path).into(), &content, yaml::Budget::default()).unwrap();
+        absent.retain(|attribute| !stands(&node, &attribute.split('.').collect::<Vec<_>>()));
+    }
+    assert!(absent.is_empty(), "no project of tests/projects has {absent:?}");
+}
+
+/// Whether an attribute stands in a tree, by its path: `*` is any key, lists are looked into.
+fn stands(node: &Node, path: &[&str]) -> bool {
+    match (&node.value, path) {
+        (Value::Seq(items), _) => items.iter().any(|item| stands(item, path)),
+        (_, []) => true,
+        (Value::Map(map), ["*", rest @ ..]) => map.values().any(|value| stands(value, rest)),
+        (Value::Map(map), [key, rest @ ..]) => map.get(*key).is_some_and(|value| stands(value, rest)),
+        _ => false,
+    }
+}
+
+fn projects() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/projects");
+    let mut found: Vec<_> = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
+    found.sort();
+    assert!(!found.is_empty(), "no projects");
+    found
+}
+
+#[test]
+fn every_project_of_the_tests_is_printed_and_hashed_as_by_compose() {
+    let Some(peer) = std::env::var_os("ROLECALL_PEER_COMPOSE").map(PathBuf::from).filter(|path| path.exists()) else {
+        eprintln!("SKIPPED: ROLECALL_PEER_COMPOSE names no docker-compose to compare with");
+        return;
+    };
+    let mut differences = Vec::new();
+    for folder in projects() {
+        for question in QUESTIONS {
+            let theirs = answer(&peer, question, &folder);
+            // Ours takes Compose's global flags behind the command.
+            let at = question.iter().position(|word| *word == "config").unwrap();
+            let ours = answer(&binary(), &[&question[at..], &question[..at]].concat(), &folder);
+            let same = match (&theirs, &ours) {
+                (Ok(theirs), Ok(ours)) => theirs == ours,
+                (Err(_), Err(_)) => true,
+                _ => false,
+            };
+            if !same {
+                differences.push(format!("{} {question:?}: {}", folder.display(), first(&theirs, &ours)));
+            }
+        }
+    }
+    assert!(differences.is_empty(), "compose's, then ours:\n{}", differences.join("\n"));
+}
+
+/// What a program prints, or says where it fails. Both get one environment.
+fn answer(program: &Path, args: &[&str], folder: &Path) -> Result<String, String> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let environment: [(&str, &OsStr); 4] =
+        [("PATH", &path), ("HOME", OsStr::new("/root")), ("PWD", folder.as_os_str()), ("SHELL_SAYS", OsStr::new("so"))];
+    let done = Command::new(program).args(args).current_dir(folder).env_clear().envs(environment).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if done.status.success() { Ok(text(&done.stdout)) } else { Err(text(&done.stderr)) }
+}
+
+/// The first lines that differ.
+fn first(theirs: &Result<String, String>, ours: &Result<String, String>) -> String {
+    match (theirs, ours) {
+        (Ok(a), Ok(b)) => {
+            let differ = a.lines().zip(b.lines()).find(|(a, b)| a != b);
+            differ.map_or_else(|| "one is longer".to_owned(), |(a, b)| format!("{a:?}, then {b:?}"))
+        }
+        (a, b) => format!("{a:?}, then {b:?}"),
+    }
+}
