@@ -86,7 +86,7 @@ fn raw_lines_are_kept_byte_for_byte() {
     assert_eq!(got["C"], "");
     let wrong = parse_raw(Path::new("e"), b"\nA B=1", &mut got, &|_| None).unwrap_err();
     assert_eq!(wrong.to_string(), "e:2:1: a variable name contains white space");
-    let long = parse_raw(Path::new("e"), &[b'x'; 64 << 10], &mut got, &|_| None).unwrap_err();
+    let long = parse_raw(Path::new("e"), &vec![b'x'; 64 << 10], &mut got, &|_| None).unwrap_err();
     assert_eq!(long.to_string(), "e:1:1: the line is longer than 64 KiB");
     assert!(parse_raw(Path::new("e"), b"A=\xe9", &mut got, &|_| None).is_err());
 }
