@@ -11,7 +11,7 @@ export ROLECALL_TEST_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rolecall-te
 # What equality and figures are measured against, where it is at hand.
 PEERS := eval "$$($(SETUP)/peers --env)";
 
-.PHONY: help demo test test-setup bench static lint check
+.PHONY: help demo test test-setup fuzz bench static lint check
 
 help: ## What can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -30,6 +30,10 @@ test-setup:
 	@$(SETUP)/peers
 	@$(CARGO) nextest --version > /dev/null 2>&1 || $(CARGO) install cargo-nextest --locked
 
+fuzz: ## Fuzz targets of the parsers, SECONDS=20 each: no panic, no hang, little memory
+	@$(SETUP)/packages fuzz
+	$(SETUP)/fuzz $(SECONDS)
+
 bench: ## Figures: start-up, loading, and eight services beside Docker Compose and the bare engine API
 	@$(SETUP)/packages demo
 	@$(SETUP)/peers
@@ -41,6 +45,7 @@ static: ## The static musl binary for this architecture
 
 lint: ## Format, clippy, shellcheck, and licences, bans and sources of all crates
 	$(CARGO) fmt --check
+	$(CARGO) fmt --check --manifest-path tests/fuzz/Cargo.toml
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	shellcheck $(SETUP)/* tests/support/*.sh .ci/run $(wildcard tests/support/machine userdata/*.sh)
 	@$(CARGO) deny --version > /dev/null 2>&1 || $(CARGO) install cargo-deny --locked

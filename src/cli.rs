@@ -73,12 +73,22 @@ pub enum LogLevel {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Bring this host to what its source and roles say; the second time, nothing is left to do.
-    Run(SettingsArgs),
+    Run {
+        /// Settings.
+        #[command(flatten)]
+        settings: SettingsArgs,
+        /// What `plan` and `run` share besides.
+        #[command(flatten)]
+        wishes: Wishes,
+    },
     /// Print what `run` would do, without doing it.
     Plan {
         /// Settings.
         #[command(flatten)]
         settings: SettingsArgs,
+        /// What `plan` and `run` share besides.
+        #[command(flatten)]
+        wishes: Wishes,
         /// As JSON.
         #[arg(long)]
         json: bool,
@@ -171,6 +181,14 @@ pub struct SettingsArgs {
     pub deadline: Option<String>,
 }
 
+/// What `run` does only when asked; `plan` shows it.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct Wishes {
+    /// Remove containers of this project whose service is gone or not of these roles.
+    #[arg(long, env = "ROLECALL_REMOVE_ORPHANS", value_parser = clap::builder::FalseyValueParser::new())]
+    pub remove_orphans: bool,
+}
+
 impl From<SettingsArgs> for Flags {
     fn from(args: SettingsArgs) -> Self {
         Self {
@@ -207,9 +225,6 @@ pub struct ConfigArgs {
     /// Form.
     #[arg(long, value_enum, default_value_t = ConfigFormat::Yaml)]
     pub format: ConfigFormat,
-    /// Leave environment files and variables without a value as they are written.
-    #[arg(long)]
-    pub no_env_resolution: bool,
     /// What is printed in place of the project.
     #[command(flatten)]
     pub list: ConfigList,
@@ -279,5 +294,8 @@ mod tests {
         assert!(read(&["rolecall"]).unwrap_err().is_some());
         assert!(read(&["rolecall", "--version"]).unwrap_err().is_none());
         assert!(read(&["rolecall", "status", "--wait"]).is_ok());
+        assert!(read(&["rolecall", "config", "--services", "web"]).is_ok());
+        let err = read(&["rolecall", "config", "--services", "--images"]).unwrap_err().unwrap();
+        assert_eq!(err.message, "the argument '--services' cannot be used with '--images'");
     }
 }

@@ -62,11 +62,13 @@ pub fn ecr(registry: &str) -> Option<(&str, &str)> {
     (account_fits && !region.is_empty() && !region.contains('.')).then_some((account, region))
 }
 
-/// As people write it: without Docker Hub's host and `library/`.
+/// As people write it: without Docker Hub's host and `library/`, unless what is left would start with another host.
 impl fmt::Display for ImageRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.registry == DOCKER_HUB {
-            f.write_str(self.path.strip_prefix("library/").filter(|p| !p.contains('/')).unwrap_or(&self.path))?;
+        let short = self.path.strip_prefix("library/").filter(|p| !p.contains('/')).unwrap_or(&self.path);
+        let other_host = short.split_once('/').is_some_and(|(first, _)| is_host(first));
+        if self.registry == DOCKER_HUB && !other_host {
+            f.write_str(short)?;
         } else {
             write!(f, "{}/{}", self.registry, self.path)?;
         }

@@ -49,6 +49,11 @@ impl Paths {
         self.state.join("stopped.json")
     }
 
+    /// What checksums over configs and secrets are keyed with, where labels show them.
+    pub fn files_key(&self) -> PathBuf {
+        self.state.join("files.key")
+    }
+
     /// The folder of all projects.
     pub fn projects(&self) -> PathBuf {
         self.state.join("projects")

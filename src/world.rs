@@ -322,8 +322,8 @@ pub trait Engine {
     async fn remove_container(&self, id: &str, force: bool, volumes: bool) -> Result<()>;
     /// Renames a container.
     async fn rename_container(&self, id: &str, name: &str) -> Result<()>;
-    /// Unpacks a tar archive into a container.
-    async fn upload(&self, id: &str, path: &str, tar: Vec<u8>) -> Result<()>;
+    /// Unpacks a tar archive into a container; `owned` is the engine's `copyUIDGID`.
+    async fn upload(&self, id: &str, path: &str, tar: Vec<u8>, owned: bool) -> Result<()>;
     /// Last lines of a container's output.
     async fn logs(&self, id: &str, lines: usize) -> Result<Vec<String>>;
     /// Runs a command inside a container, output line by line; its exit code.

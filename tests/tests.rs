@@ -5,6 +5,7 @@
 mod support;
 
 mod architecture;
+mod bad_input;
 mod compose_docs;
 mod docassemble;
 mod equal;
@@ -17,6 +18,7 @@ mod manifests;
 mod moto;
 mod peer_config;
 mod real_names;
+mod reconcile;
 mod refusals;
 mod scripts;
 mod sources;

@@ -31,7 +31,7 @@ pub fn config(args: ConfigArgs) -> Result<u8> {
         project_directory: args.project_directory,
         environment: std::env::vars_os().map(|(name, value)| (lossy(&name), lossy(&value))).collect(),
         // Compose hashes a service here as it is before its environment files are read.
-        unresolved: args.list.hash.is_some() || args.no_env_resolution,
+        unresolved: args.list.hash.is_some(),
         ..LoadOptions::default()
     };
     let mut project = compose::load(&Terminal::default(), &options).map_err(|err| invalid(&err))?;
@@ -142,5 +142,40 @@ impl Files for Terminal {
 
     fn resolved(&self, path: &Path) -> Option<PathBuf> {
         Disk.resolved(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn parts_are_printed_in_order() {
+        let text = "services:\n  b: {image: x, networks: [n], volumes: ['vol:/v'], models: [m], env_file: [{path: e, required: false}]}\n  \
+                    a: {build: ., profiles: [p]}\n  c: {image: c, profiles: [p, q]}\n\
+                    networks: {n: {}, unused: {}}\nvolumes: {vol: {}}\nmodels: {m: {model: ai/m}}\n";
+        let files: std::collections::BTreeMap<PathBuf, Vec<u8>> =
+            [(Path::new("/p/compose.yaml").to_owned(), text.into())].into();
+        let options =
+            LoadOptions { working_dir: "/p".into(), profiles: vec!["p".to_owned()], ..LoadOptions::default() };
+        let project = compose::load(&files, &options).unwrap();
+        let none = ConfigList::default;
+        for (list, want) in [
+            (ConfigList { services: true, ..none() }, Some("a\nb\nc\n")),
+            (ConfigList { images: true, ..none() }, Some("c\np-a\nx\n")),
+            (ConfigList { networks: true, ..none() }, Some("default\nn\n")),
+            (ConfigList { volumes: true, ..none() }, Some("vol\n")),
+            (ConfigList { models: true, ..none() }, Some("ai/m\n")),
+            (ConfigList { profiles: true, ..none() }, Some("p\nq\n")),
+            (ConfigList { environment: true, ..none() }, Some("COMPOSE_PROJECT_NAME=p\nPWD=/p\n")),
+            (ConfigList { quiet: true, ..none() }, Some("")),
+            (none(), None),
+        ] {
+            assert_eq!(part(&project, &list).unwrap().as_deref(), want, "{list:?}");
+        }
+        let err = part(&project, &ConfigList { hash: Some("bb".to_owned()), ..none() }).unwrap_err();
+        assert!(err.message.contains("no such service 'bb'"), "{}", err.message);
     }
 }

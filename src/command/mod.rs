@@ -21,8 +21,8 @@ use crate::{
 /// Does what the command line asks.
 pub async fn dispatch(cli: Cli) -> ExitCode {
     let done = match cli.command {
-        Command::Run(settings) => run::run(&settings.into()).await,
-        Command::Plan { settings, json } => plan::plan(&settings.into(), json).await,
+        Command::Run { settings, wishes } => run::run(&settings.into(), wishes).await,
+        Command::Plan { settings, wishes, json } => plan::plan(&settings.into(), wishes, json).await,
         Command::Validate { file, roles, environment } => validate::validate(&file, roles.as_deref(), environment),
         Command::Facts { settings, format } => facts::facts(&settings.into(), format).await,
         Command::Status { json, wait, state_dir } => status::status(json, wait, state_dir),

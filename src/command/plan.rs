@@ -4,8 +4,15 @@ use std::{cell::RefCell, path::Path, rc::Rc};
 
 use super::{print, real, stages::Session};
 use crate::{
+    cli::Wishes,
     error::{Error, Result},
-    execute::{Context, journal::Journal, launch, perform},
+    execute::{
+        Context,
+        journal::Journal,
+        launch,
+        look::{self, Look},
+        perform,
+    },
     host::systemd,
     plan::{Plan, host_steps, ports, render},
     settings::Flags,
@@ -15,7 +22,7 @@ use crate::{
 ///
 /// # Errors
 /// Whatever keeps a run from getting to its plan.
-pub async fn plan(flags: &Flags, json: bool) -> Result<u8> {
+pub async fn plan(flags: &Flags, wishes: Wishes, json: bool) -> Result<u8> {
     let (world, mut settings) = real::open(flags)?;
     // What is fetched to look at goes again: the state is a run's alone, and one may be under way.
     let scratch = tempfile::Builder::new().prefix("rolecall-plan-").tempdir();
@@ -33,7 +40,9 @@ pub async fn plan(flags: &Flags, json: bool) -> Result<u8> {
     if let Some(project) = &prepared.manifest.project {
         seen.project = Some(project.name.clone());
         let extension = &prepared.manifest.extension;
-        launch::look(&cx, project, extension, &facts.instance_id, true).await?;
+        let Wishes { remove_orphans } = wishes;
+        let look = Look { project, prepared: &prepared, instance: &facts.instance_id, idle: true, remove_orphans };
+        look::look(&cx, look).await?;
         let unit = systemd::running(Path::new("/")) && cx.docker_host.is_none();
         let refresh = launch::refresh(&cx)?;
         foresee(&cx, refresh, &mut seen).await;

@@ -7,11 +7,13 @@ use tracing::{info, warn};
 
 use super::{need_root, real, stages::Session};
 use crate::{
+    cli::Wishes,
     error::{Cause, Error, Result},
     execute::{
         self, Summary,
         journal::{self, Event, Journal},
         launch,
+        look::{self, Look},
     },
     facts::Facts,
     host::{lock::RunLock, systemd},
@@ -26,7 +28,7 @@ use crate::{
 /// # Errors
 /// Only what keeps a run from beginning: usage, no root, another run. Any later failure is reported and becomes the
 /// exit code.
-pub async fn run(flags: &Flags) -> Result<u8> {
+pub async fn run(flags: &Flags, wishes: Wishes) -> Result<u8> {
     let (world, settings) = real::open(flags)?;
     need_root("run")?;
     let paths = settings.paths.clone();
@@ -36,7 +38,7 @@ pub async fn run(flags: &Flags) -> Result<u8> {
     let reporter = Rc::new(RefCell::new(Reporter::begin(&paths.status(), paths.journal())));
     let session = Session::begin(world, settings);
     let result = tokio::select! {
-        result = whole(session, start, &reporter) => result,
+        result = whole(session, start, &reporter, wishes) => result,
         err = stopped() => Err(err),
     };
     let exit = reporter.borrow_mut().end(&result);
@@ -49,7 +51,12 @@ pub async fn run(flags: &Flags) -> Result<u8> {
     Ok(exit)
 }
 
-async fn whole(mut session: Session, start: Duration, reporter: &Rc<RefCell<Reporter>>) -> Result<Summary> {
+async fn whole(
+    mut session: Session,
+    start: Duration,
+    reporter: &Rc<RefCell<Reporter>>,
+    wishes: Wishes,
+) -> Result<Summary> {
     let (facts, input) = session.facts().await.map_err(|err| err.step("facts"))?;
     reporter.borrow_mut().update(|status| {
         status.instance = Some(facts.instance_id.clone());
@@ -63,7 +70,7 @@ async fn whole(mut session: Session, start: Duration, reporter: &Rc<RefCell<Repo
     }
     journal.write(begun(&facts, &input), false)?;
     let journal = Rc::new(RefCell::new(journal));
-    let result = fetched(&session, reporter, &facts, &input, &journal).await;
+    let result = fetched(&session, reporter, (&facts, &input), &journal, wishes).await;
     let took = session.world.clock.now().saturating_sub(start);
     let end = Event::End {
         exit: result.as_ref().err().map_or(0, |err| err.exit() as u8),
@@ -80,9 +87,9 @@ async fn whole(mut session: Session, start: Duration, reporter: &Rc<RefCell<Repo
 async fn fetched(
     session: &Session,
     reporter: &Rc<RefCell<Reporter>>,
-    facts: &Facts,
-    input: &Input,
+    (facts, input): (&Facts, &Input),
     journal: &Rc<RefCell<Journal>>,
+    wishes: Wishes,
 ) -> Result<Summary> {
     let prepared = session.prepare(facts, input).await.map_err(|err| err.step("fetch"))?;
     prepared.manifest.project.as_deref().map_or(Ok(()), ports::check).map_err(|err| err.step("plan"))?;
@@ -93,8 +100,9 @@ async fn fetched(
     let Some(project) = &prepared.manifest.project else { return Ok(summary) };
     reporter.borrow_mut().update(|status| status.project = Some(project.name.clone()));
     let extension = &prepared.manifest.extension;
-    let look = launch::look(&cx, project, extension, &facts.instance_id, false);
-    look.await.map_err(|err| err.step("plan"))?;
+    let Wishes { remove_orphans } = wishes;
+    let look = Look { project, prepared: &prepared, instance: &facts.instance_id, idle: false, remove_orphans };
+    look::look(&cx, look).await.map_err(|err| err.step("plan"))?;
     summary += execute::run(&launch::refresh(&cx)?, &cx).await?;
     let unit = systemd::running(Path::new("/")) && cx.docker_host.is_none();
     let plan = launch::plan(&cx, extension, unit).await.map_err(|err| err.step("plan"))?;

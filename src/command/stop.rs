@@ -30,15 +30,17 @@ pub async fn stop(projects: &[String], down: bool) -> Result<u8> {
     );
     let engine = world.engine.as_ref();
     let mut ids = BTreeSet::new();
+    let mut failure = None;
     let each: Vec<Option<&str>> =
         if projects.is_empty() { vec![None] } else { projects.iter().map(|p| Some(p.as_str())).collect() };
     for project in each {
         let outcome = if down { stop::down(engine, project).await? } else { stop::stop(engine, project).await? };
         ids.extend(outcome.stopped.iter().cloned());
+        failure = failure.or(outcome.failure);
         let (stopped, removed) = (outcome.stopped.len(), outcome.removed.len());
         print(&format!("rolecall: {stopped} containers stopped, {removed} objects removed\n"));
     }
     // Jobs that were stopped on the way look like jobs that are done; the next run has to know better.
     launch::remember_stopped(&paths, &ids)?;
-    Ok(0)
+    failure.map_or(Ok(0), Err)
 }

@@ -64,7 +64,9 @@ pub(crate) fn at(place: &[&str], text: String) -> Result<Value, &'static str> {
     match wanted {
         Type::Bool => boolean(&text).map(Value::Bool).ok_or("expected a boolean: true or false"),
         Type::Int => text.parse().map(Value::Int).map_err(|_| "expected an integer"),
-        Type::Float => number::float(&text).map(Value::Float).ok_or("expected a number"),
+        Type::Float => {
+            number::float(&text).filter(|value| value.is_finite()).map(Value::Float).ok_or("expected a number")
+        }
     }
 }
 

@@ -27,7 +27,7 @@ pub fn parse(file: &Path, bytes: &[u8], variables: &mut Variables, lookup: Looku
     let file = Arc::from(file);
     let (text, fault) = decoded(&file, bytes)?;
     let mut reader = Reader { file: &file, text: &text, rest: &text };
-    let mut left = 8 * LIMIT;
+    let mut left = LIMIT;
     while reader.next_statement() {
         let Some(key) = reader.key()? else { continue };
         if let Key::Inherited(name) = key {
@@ -37,12 +37,13 @@ pub fn parse(file: &Path, bytes: &[u8], variables: &mut Variables, lookup: Looku
             continue;
         }
         let Key::Assigned(name) = key else { continue };
+        let start = reader.rest;
         let value = reader.value(variables, lookup)?;
         if let Some(fault) = fault.as_ref().filter(|_| value.contains(char::REPLACEMENT_CHARACTER)) {
             return Err(fault.clone());
         }
         let Some(rest) = left.checked_sub(value.len()) else {
-            return Err(reader.fault(reader.rest, "too large once its variables are replaced"));
+            return Err(reader.fault(start, "too large once its variables are replaced"));
         };
         left = rest;
         variables.insert(name.to_owned(), value);

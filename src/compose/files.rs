@@ -30,8 +30,8 @@ pub trait Files {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Disk;
 
-/// Bytes of a file; one that is larger is not read to its end: nobody means it.
-pub const LIMIT: u64 = 16 << 20;
+/// A file is not read further than this: one byte more than what any reader of this module accepts.
+pub const LIMIT: u64 = (1 << 20) + 1;
 
 impl Files for Disk {
     fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {

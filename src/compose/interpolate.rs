@@ -1,22 +1,21 @@
 //! Variables and types of a whole tree: texts are replaced first, then read as the type that their place wants.
 
+use std::cell::Cell;
+
 use crate::compose::error::{Diagnostic, Kind};
 use crate::compose::node::{Node, Value};
 use crate::compose::template::{self, Fault, Lookup};
 use crate::compose::{cast, path};
 
-/// Bytes that the texts of one file may have once their variables are replaced.
-const LIMIT: usize = 16 << 20;
-
-/// Replaces the variables of every text in a tree, then casts the texts whose place asks for another type.
+/// Replaces the variables of every text in a tree, then casts the texts whose place asks for another type. `left` are
+/// the bytes that such texts may still have.
 ///
 /// # Errors
 /// The first text that cannot be interpolated or cast.
-pub(crate) fn interpolate(node: &mut Node, lookup: Lookup<'_>) -> Result<(), Diagnostic> {
-    let mut left = LIMIT;
+pub(crate) fn interpolate(node: &mut Node, lookup: Lookup<'_>, left: &Cell<usize>) -> Result<(), Diagnostic> {
     walk(node, &mut Vec::new(), &mut |text, node, at| {
         let replaced = template::substitute(text, lookup).and_then(|replaced| {
-            left = left.checked_sub(replaced.len()).ok_or(Fault::TooLarge)?;
+            left.set(left.get().checked_sub(replaced.len()).ok_or(Fault::TooLarge)?);
             Ok(replaced)
         });
         replaced.map_err(|fault| describe(&fault, node, at))

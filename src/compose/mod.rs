@@ -44,6 +44,8 @@ mod rules;
 pub mod schema;
 pub mod short;
 pub mod template;
+#[cfg(test)]
+mod tests;
 pub mod units;
 pub mod words;
 pub mod yaml;

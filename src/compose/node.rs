@@ -266,14 +266,12 @@ impl Node {
 /// A moment as Go's `%v` writes it: `2024-01-02 03:04:05 +0200 +0200`.
 fn moment_text(moment: &str) -> String {
     let text = moment.replace('T', " ");
-    match text.strip_suffix('Z') {
-        Some(utc) => format!("{utc} +0000 UTC"),
-        None => {
-            let (time, zone) = text.split_at(text.len() - 6);
-            let zone = zone.replace(':', "");
-            format!("{time} {zone} {zone}")
-        }
+    if let Some(utc) = text.strip_suffix('Z') {
+        return format!("{utc} +0000 UTC");
     }
+    let (time, zone) = text.split_at(text.len() - "+02:00".len());
+    let zone = zone.replace(':', "");
+    format!("{time} {zone} {zone}")
 }
 
 /// Equal values are equal wherever they stand; mappings are equal in any order.

@@ -45,6 +45,9 @@ pub fn duration(text: &str) -> Option<i64> {
     i64::try_from(if sign < 0.0 { -total } else { total }).ok()
 }
 
+/// 2^63: what no longer fits.
+const MORE_THAN_ANY: f64 = 9_223_372_036_854_775_808.0;
+
 /// Bytes of a size such as `512`, `64m`, `1.5gb` or `2GiB` (powers of 1024); `None` if it is not one.
 #[must_use]
 #[expect(clippy::cast_possible_truncation, reason = "the size is in range, and cut to whole bytes")]
@@ -62,7 +65,7 @@ pub fn bytes(text: &str) -> Option<i64> {
         _ => return None,
     };
     let size = size * 1024_f64.powi(power);
-    (0.0..9.2e18).contains(&size).then_some(size as i64)
+    (0.0..MORE_THAN_ANY).contains(&size).then_some(size as i64)
 }
 
 #[cfg(test)]
@@ -98,7 +101,7 @@ mod tests {
         ] {
             assert_eq!(bytes(text), Some(want), "{text}");
         }
-        for wrong in ["", "b", "-1", "32ib", "1x", "1mm", " 1", "1  k", "1,5g"] {
+        for wrong in ["", "b", "-1", "32ib", "1x", "1mm", " 1", "1  k", "1,5g", "9999999t"] {
             assert_eq!(bytes(wrong), None, "{wrong}");
         }
     }

@@ -95,8 +95,12 @@ impl Engine for DockerEngine {
         answer.map_err(|err| self.fail(&format!("rename to {name}"), &Subject::container(id), err))
     }
 
-    async fn upload(&self, id: &str, path: &str, tar: Vec<u8>) -> Result<()> {
-        let options = query::UploadToContainerOptionsBuilder::new().path(path).build();
+    async fn upload(&self, id: &str, path: &str, tar: Vec<u8>, owned: bool) -> Result<()> {
+        let mut options = query::UploadToContainerOptionsBuilder::new().path(path);
+        if owned {
+            options = options.copy_uidgid("true");
+        }
+        let options = options.build();
         let docker = self.docker(None).await?;
         let answer = docker.upload_to_container(id, Some(options), bollard::body_full(tar.into())).await;
         answer.map_err(|err| self.fail("copy files into", &Subject::container(id), err))

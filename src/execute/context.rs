@@ -16,7 +16,7 @@ use crate::{
         docker::{Archive, Docker},
         images::Images,
         journal::{Event, Journal},
-        launch::LaunchState,
+        look::LaunchState,
     },
     facts::Facts,
     fetch,

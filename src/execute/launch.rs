@@ -1,9 +1,7 @@
-//! Looks at what the engine has, and makes of that and of the project the second graph of a run.
+//! Compares what the engine has with what the project wants, and makes of that the second graph of a run.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
-    rc::Rc,
     time::Duration,
 };
 
@@ -11,84 +9,22 @@ use futures_util::future::{try_join, try_join_all};
 use serde_json::Value;
 
 use crate::{
-    compose::Project,
     error::{Error, Result},
     execute::Context,
     host::files,
     manifest::extension::{Extension, READY_TIMEOUT},
     paths::Paths,
     plan::{
-        Action, Launch, Plan, PullPolicy, Step,
-        containers::{self, Options},
-        images, labels, launch_steps,
+        Action, Launch, Plan, PullPolicy, Step, containers, images, labels, launch_steps,
         networks::{self, NetworkAction},
         reconcile::{self, Existing, There},
         volumes,
     },
-    retry::Policy,
-    world::{ApiVersion, Engine},
+    world::Engine,
 };
 
 /// Longest time for one image that the registry is asked for again.
 const REFRESH: Duration = Duration::from_secs(30 * 60);
-
-/// What is launched, and on what.
-#[derive(Debug)]
-pub struct LaunchState {
-    /// The project.
-    pub project: Rc<Project>,
-    /// The engine's answer to `GET /info`; null where none answers.
-    pub info: Value,
-    api: ApiVersion,
-    instance: String,
-    containers_dir: Option<PathBuf>,
-    log_rotation: bool,
-}
-
-impl LaunchState {
-    /// What containers are made with besides their services.
-    pub fn options(&self) -> Options<'static> {
-        Options {
-            api: self.api,
-            instance: Some(self.instance.clone()),
-            environment_files: Vec::new(),
-            containers_dir: self.containers_dir.clone(),
-            log_rotation: self.log_rotation,
-            platform: std::env::var("DOCKER_DEFAULT_PLATFORM").ok().filter(|p| !p.is_empty()),
-            read: &|path| std::fs::read_to_string(path),
-        }
-    }
-}
-
-/// Looks at the engine. One that does not answer counts as empty where `absent_is_empty`: for `plan`, on a host that has
-/// no Docker yet.
-///
-/// # Errors
-/// The engine does not answer.
-pub async fn look(
-    cx: &Context,
-    project: &Rc<Project>,
-    extension: &Extension,
-    instance: &str,
-    absent_is_empty: bool,
-) -> Result<()> {
-    let engine = cx.world.engine.as_ref();
-    let ask = async |_| try_join(engine.version(), engine.info()).await;
-    let (version, info) = if absent_is_empty {
-        ask(1).await.unwrap_or_default()
-    } else {
-        cx.retry.run("ask the engine what it is", Policy::SERVICE.budget(Duration::from_secs(60)), ask).await?
-    };
-    cx.launching(Rc::new(LaunchState {
-        project: Rc::clone(project),
-        api: ApiVersion::spoken(&version).unwrap_or(ApiVersion::NEWEST),
-        instance: instance.to_owned(),
-        containers_dir: extension.host.containers_dir.clone(),
-        log_rotation: needs_rotation(&info, cx.docker_host.is_none()),
-        info,
-    }));
-    Ok(())
-}
 
 /// The pulls that must come before anything is compared: images whose policy asks the registry although the engine
 /// has them. All others are pulled beside everything else.
@@ -163,7 +99,10 @@ pub async fn plan(cx: &Context, extension: &Extension, unit: bool) -> Result<Pla
         compared_volumes.push((volume, action));
     }
     let missing = needs.into_iter().filter(|need| !seen.images.contains_key(&need.image)).collect();
-    let reconciled = reconcile::reconcile(&project.name, desired, &there)?;
+    let mut reconciled = reconcile::reconcile(project, desired, &there)?;
+    if launch.remove_orphans {
+        reconciled.remove_orphans();
+    }
     let replaced_images = if extension.host.prune { replaced(&reconciled) } else { Vec::new() };
     Ok(launch_steps(Launch {
         project,
@@ -244,13 +183,4 @@ fn replaced(reconciled: &reconcile::Reconciled) -> Vec<String> {
         id => id.to_owned(),
     };
     old.map(image).collect::<BTreeSet<_>>().into_iter().collect()
-}
-
-/// Whether containers need log rotation of their own: the engine writes json files, and its own settings, where they
-/// can be seen, do not rotate them.
-fn needs_rotation(info: &Value, local: bool) -> bool {
-    let driver = info["LoggingDriver"].as_str().unwrap_or("json-file");
-    let text = if local { std::fs::read(Path::new("/etc/docker/daemon.json")).unwrap_or_default() } else { Vec::new() };
-    let settings: Value = serde_json::from_slice(&text).unwrap_or_default();
-    driver == "json-file" && settings["log-opts"]["max-size"].is_null()
 }

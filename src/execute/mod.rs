@@ -4,13 +4,16 @@
 //! changes anything, and its end after. When a step fails, what does not need it still goes on, so that one missing
 //! image does not keep the other services of a host down; the run then ends with the first failure.
 
+mod client_config;
 pub mod containers;
 pub mod context;
 pub mod credentials;
 pub mod docker;
+mod file_key;
 pub mod images;
 pub mod journal;
 pub mod launch;
+pub mod look;
 pub mod machine;
 pub mod packages;
 pub mod perform;

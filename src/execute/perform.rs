@@ -16,7 +16,7 @@ use crate::{
         ready::{Ready, Target},
         resources,
         script::Script as ScriptRun,
-        units,
+        stop, units,
     },
     fetch::project,
     plan::{Action, Step, Until, containers as desired, ports, reconcile, render::Verdict},
@@ -40,6 +40,7 @@ pub async fn check(cx: &Context, step: &Step) -> Result<bool> {
         Action::Network(_)
         | Action::Volume(_)
         | Action::Container(_)
+        | Action::Stop { .. }
         | Action::Start(_)
         | Action::Remove { .. }
         | Action::Prune { .. }
@@ -120,6 +121,10 @@ pub async fn apply(cx: &Context, retry: &Retry, step: &Step, attempt: u32) -> Re
             let id = cx.engine(retry, "create", &name, create).await?;
             cx.remember(&name, id);
             changed("created")
+        }
+        Action::Stop { existing, .. } => {
+            cx.engine(retry, "stop", &existing.name, async |_| stop::container(engine, existing).await).await?;
+            changed("stopped")
         }
         Action::Start(step) => {
             let name = &step.desired.name;

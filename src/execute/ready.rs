@@ -92,7 +92,8 @@ impl Ready<'_> {
     async fn follow(&self, open: &RefCell<Vec<Watched>>) -> Result<()> {
         let mut waits = Schedule::new(Duration::from_secs(1), Duration::from_secs(20));
         loop {
-            let filter = labels::ours(self.project);
+            // Also of those that Docker Compose made and that stand in for ours.
+            let filter = vec![format!("{}={}", labels::PROJECT, self.project)];
             let mut events = self
                 .retry
                 .run("follow the engine's events", Policy::SERVICE, async |_| self.engine.events(&filter).await)

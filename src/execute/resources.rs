@@ -26,7 +26,8 @@ pub async fn ensure_network(engine: &dyn Engine, project: &str, network: &Networ
     let all = engine.networks(&[]).await?;
     let named = networks::named(&network.name, &all, &used(engine, project).await?);
     let action = networks::compare(network, project, &named)?;
-    let Some(body) = network.body.as_ref().filter(|_| action != NetworkAction::Keep) else { return Ok(unified) };
+    let kept = matches!(action, NetworkAction::Keep | NetworkAction::KeepOther(_));
+    let Some(body) = network.body.as_ref().filter(|_| !kept) else { return Ok(unified) };
     if action == NetworkAction::Replace {
         info!(
             network = network.name,

@@ -20,37 +20,33 @@ use crate::{
 };
 
 /// What `stop` or `down` has done.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Outcome {
     /// Ids of the containers that ran and were stopped: the next run starts them again.
     pub stopped: BTreeSet<String>,
     /// Names of what was removed.
     pub removed: Vec<String>,
+    /// The first failure, if any; all others were stopped or removed all the same.
+    pub failure: Option<Error>,
 }
 
 /// Stops all containers of ours, of one project or of all.
 ///
 /// # Errors
-/// The first failure, after all others were stopped.
+/// The engine does not answer.
 pub async fn stop(engine: &dyn Engine, project: Option<&str>) -> Result<Outcome> {
     let all = ours(engine, project).await?;
     let running = all.into_iter().filter(Existing::is_up).collect();
-    let mut outcome = Outcome::default();
-    in_reverse(
-        running,
-        async |one: &Existing| container(engine, one).await,
-        |one| {
-            outcome.stopped.insert(one.id);
-        },
-    )
-    .await?;
-    Ok(outcome)
+    let mut stopped = BTreeSet::new();
+    let stop = async |one: &Existing| container(engine, one).await;
+    let failure = in_reverse(running, stop, |one| _ = stopped.insert(one.id)).await;
+    Ok(Outcome { stopped, failure, ..Outcome::default() })
 }
 
 /// Stops and removes all containers of ours and their networks. Volumes and images stay.
 ///
 /// # Errors
-/// The first failure, after all others were removed.
+/// The engine does not answer.
 pub async fn down(engine: &dyn Engine, project: Option<&str>) -> Result<Outcome> {
     let all = ours(engine, project).await?;
     let mut outcome = Outcome::default();
@@ -58,7 +54,7 @@ pub async fn down(engine: &dyn Engine, project: Option<&str>) -> Result<Outcome>
         container(engine, one).await?;
         engine.remove_container(&one.id, true, false).await
     };
-    in_reverse(all, remove, |one| outcome.removed.push(one.name)).await?;
+    outcome.failure = in_reverse(all, remove, |one| outcome.removed.push(one.name)).await;
     let mut filter = vec![format!("{}=true", labels::MANAGED)];
     filter.extend(project.map(|project| format!("{}={project}", labels::PROJECT)));
     for network in engine.networks(&filter).await? {
@@ -92,7 +88,11 @@ pub(super) async fn container(engine: &dyn Engine, one: &Existing) -> Result<()>
         return Ok(());
     }
     let Some(there) = engine.inspect_container(&one.id).await? else { return Ok(()) };
-    if there["State"]["Running"] == true {
+    let state = &there["State"];
+    if state["Running"] != true && state["Restarting"] != true {
+        return Ok(());
+    }
+    if state["Running"] == true {
         for hook in hooks(one) {
             // A hook that fails must not keep the machine from going down.
             if let Err(err) = containers::run_hook(engine, &one.id, &one.name, "pre_stop", &hook).await {
@@ -110,11 +110,12 @@ fn hooks(one: &Existing) -> Vec<ServiceHook> {
 }
 
 /// Does something to all containers, each as soon as those that depend on it are done; `done` gets those that went well.
+/// The first failure.
 async fn in_reverse(
     mut waiting: Vec<Existing>,
     act: impl AsyncFn(&Existing) -> Result<()>,
     mut done: impl FnMut(Existing),
-) -> Result<()> {
+) -> Option<Error> {
     // Services that are not done yet, by project and name.
     let mut open: BTreeMap<(String, String), usize> = BTreeMap::new();
     for one in &waiting {
@@ -158,7 +159,7 @@ async fn in_reverse(
             }
         }
     }
-    first_error.map_or(Ok(()), Err)
+    first_error
 }
 
 fn key(one: &Existing) -> (String, String) {

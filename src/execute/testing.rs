@@ -192,7 +192,7 @@ impl Engine for MemoryEngine {
         })
     }
 
-    async fn upload(&self, id: &str, _: &str, _: Vec<u8>) -> Result<()> {
+    async fn upload(&self, id: &str, _: &str, _: Vec<u8>, _: bool) -> Result<()> {
         self.call(format!("upload {id}"), || Ok(()))
     }
 
@@ -316,7 +316,9 @@ pub(crate) fn options(api: (u32, u32)) -> crate::plan::containers::Options<'stat
         containers_dir: None,
         log_rotation: false,
         platform: None,
-        read: &|_| Ok("{ \"defaultAction\": \"SCMP_ACT_ALLOW\" }".to_owned()),
+        proxies: BTreeMap::new(),
+        key: crate::redact::Secret::new("key".to_owned()),
+        read: &|_| Ok(b"{ \"defaultAction\": \"SCMP_ACT_ALLOW\" }".to_vec()),
     }
 }
 

@@ -14,7 +14,7 @@ pub(super) async fn upload(engine: &dyn Engine, container: &str, files: &[Upload
         let tar = archive(file).map_err(|err| {
             Error::new(Cause::ContainerFailed, format!("could not pack {} for the container: {err}", file.path))
         })?;
-        engine.upload(container, "/", tar).await?;
+        engine.upload(container, "/", tar, file.owned).await?;
     }
     Ok(())
 }
@@ -43,7 +43,8 @@ mod tests {
     #[test]
     fn a_file_is_packed_with_its_owner_and_mode() {
         let path = format!("/run/secrets/{}/token", "long".repeat(40));
-        let file = Upload { path, content: Secret::new("s3cret\n".into()), mode: 0o400, uid: 1000, gid: 7 };
+        let file =
+            Upload { path, content: Secret::new("s3cret\n".into()), mode: 0o400, uid: 1000, gid: 7, owned: true };
         let bytes = archive(&file).unwrap();
         let mut archive = tar::Archive::new(bytes.as_slice());
         let mut entry = archive.entries().unwrap().next().unwrap().unwrap();

@@ -32,6 +32,23 @@ fn a_reference_is_taken_apart() {
 }
 
 #[test]
+fn a_reference_prints_as_people_write_it() {
+    for (text, want) in [
+        ("docker.io/library/nginx:1", "nginx:1"),
+        ("docker.io/library/library/nginx", "library/library/nginx"),
+        ("docker.io/a/b", "a/b"),
+        ("docker.io/a.b/c", "docker.io/a.b/c"),
+        ("docker.io/localhost/c", "docker.io/localhost/c"),
+        ("docker.io/a.b", "a.b"),
+        ("r.io/library/nginx", "r.io/library/nginx"),
+    ] {
+        let read = ImageRef::parse(text).unwrap();
+        assert_eq!(read.to_string(), want);
+        assert_eq!(ImageRef::parse(want).unwrap(), read);
+    }
+}
+
+#[test]
 fn what_is_pulled_is_the_digest_then_the_tag_then_latest() {
     let version = |text: &str| ImageRef::parse(text).unwrap().version().to_owned();
     assert_eq!(version("a"), "latest");

@@ -160,6 +160,8 @@ fn options(files: &dyn Files, reading: &Reading) -> LoadOptions {
         files: reading.files.clone(),
         overlay: reading.environment.as_deref().map(|name| overlay(files, &reading.dir, name)).unwrap_or_default(),
         environment: reading.variables.clone(),
+        // what is included is part of the project, and is fetched with it; variables may be the host's own
+        root: Some(reading.dir.clone()),
         ..LoadOptions::default()
     }
 }

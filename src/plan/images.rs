@@ -33,6 +33,17 @@ pub fn needs(desired: &[Desired]) -> Vec<ImageNeed> {
             need.services.push(one.service.clone());
         }
     }
+    for one in desired {
+        // What is only mounted is brought where it is missing, whatever the policy of the service is.
+        for image in &one.mounted_images {
+            if needs.keys().any(|(known, _)| known == image) {
+                continue;
+            }
+            let services = vec![one.service.clone()];
+            let need = ImageNeed { image: image.clone(), platform: None, policy: PullPolicy::Missing, services };
+            needs.insert((image.clone(), None), need);
+        }
+    }
     needs.into_values().collect()
 }
 

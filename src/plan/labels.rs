@@ -40,6 +40,9 @@ pub const INSTANCE: &str = "io.rolecall.instance";
 /// What was added to Compose's container, such as `containers-dir=/containers/web`; a change replaces it.
 pub const ADDED: &str = "io.rolecall.added";
 
+/// A keyed checksum over the content of its configs and secrets, which Compose's hash does not cover.
+pub const FILES: &str = "io.rolecall.files";
+
 /// The hooks that run before it is stopped, as JSON: a stop knows nothing but labels.
 pub const PRE_STOP: &str = "io.rolecall.pre-stop";
 

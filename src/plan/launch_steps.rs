@@ -7,13 +7,7 @@ use std::{
 };
 
 use super::{
-    Action, Index, Plan, Step,
-    grace::Grace,
-    images::ImageNeed,
-    networks::{NetworkAction, NetworkDesired},
-    ports,
-    reconcile::{self, Reconciled},
-    volumes::{VolumeAction, VolumeDesired},
+    Action, Index, Launch, Plan, Step, grace::Grace, networks::NetworkAction, ports, reconcile, volumes::VolumeAction,
 };
 use crate::compose::Project;
 
@@ -37,32 +31,11 @@ pub enum Until {
     Completed,
 }
 
-/// What the second graph is made of.
-#[derive(Debug)]
-pub struct Launch<'a> {
-    /// The project.
-    pub project: &'a Project,
-    /// What is to be done about containers.
-    pub reconciled: Reconciled,
-    /// Networks, and what is to be done about each.
-    pub networks: Vec<(NetworkDesired, NetworkAction)>,
-    /// Volumes, and what is to be done about each.
-    pub volumes: Vec<(VolumeDesired, VolumeAction)>,
-    /// Images that the engine does not have.
-    pub missing: Vec<ImageNeed>,
-    /// How long a service may take to become ready.
-    pub ready: Duration,
-    /// Whether the unit that holds the grace is to be started.
-    pub unit: bool,
-    /// Ids of images that nothing needs once this run is ready.
-    pub replaced_images: Vec<String>,
-}
-
 /// The graph: images, networks and volumes beside each other, each container as soon as its own needs are there, each
 /// start as soon as what it depends on is started, healthy or done.
 pub fn launch_steps(launch: Launch<'_>) -> Plan {
     let mut builder = Builder { timeout: launch.ready, ..Builder::default() };
-    builder.warn(launch.project, &launch.reconciled);
+    builder.plan.warnings = launch.warnings();
     let changing: BTreeSet<&str> =
         launch.reconciled.steps.iter().filter(|s| acts(s)).map(|s| s.desired.service.as_str()).collect();
     let mut requests = ports::requests(launch.project);
@@ -87,7 +60,7 @@ pub fn launch_steps(launch: Launch<'_>) -> Plan {
         builder.containers.entry(step.desired.service.clone()).or_default().push(Rc::new(step));
     }
     for service in &order {
-        builder.service(service);
+        builder.service(service, &order);
     }
     // Last, so that a stricter wait which another service asks for stands for the general one.
     for service in &order {
@@ -112,37 +85,17 @@ struct Builder {
     volumes: BTreeMap<String, Index>,
     removals: Vec<Index>,
     containers: BTreeMap<String, Vec<Rc<reconcile::Step>>>,
+    /// Steps that stop what is started again once a service that it depends on has been replaced.
+    stopped: BTreeMap<String, Vec<Index>>,
     started: BTreeMap<String, Vec<Index>>,
     ready: BTreeMap<(String, Until), Index>,
     timeout: Duration,
 }
 
 impl Builder {
-    fn warn(&mut self, project: &Project, reconciled: &Reconciled) {
-        let mut warnings: Vec<String> = Vec::new();
-        for service in project.services.values().filter(|s| s.restart == "always" && !s.depends_on.is_empty()) {
-            let needs = service.depends_on.keys().cloned().collect::<Vec<_>>().join(", ");
-            warnings.push(format!(
-                "service {} has restart: always, so at a reboot the engine starts it without waiting for {needs}; \
-                 with unless-stopped it is started in order",
-                service.name
-            ));
-        }
-        for step in &reconciled.steps {
-            warnings.extend(step.desired.warnings.iter().cloned());
-        }
-        for orphan in &reconciled.orphans {
-            let name = &orphan.name;
-            let message = format!("container {name} is of this project, but its service is gone or not of these roles");
-            warnings.push(format!("{message}; it is left alone (docker rm -f {name} removes it)"));
-        }
-        warnings.dedup();
-        self.plan.warnings = warnings;
-    }
-
     fn objects(&mut self, launch: &Launch<'_>) {
         let needed: BTreeSet<&str> =
-            launch.reconciled.steps.iter().filter(|s| makes(s)).map(|s| s.desired.image.as_str()).collect();
+            launch.reconciled.steps.iter().filter(|s| makes(s)).flat_map(|s| s.desired.images()).collect();
         for need in launch.missing.iter().filter(|need| needed.contains(need.image.as_str())) {
             let step = Step::new(format!("image:{}", need.image), "", PULL, Action::Image(need.clone()));
             self.images.insert(need.image.clone(), self.plan.add(step, self.gate.clone()));
@@ -150,7 +103,7 @@ impl Builder {
         for (network, action) in &launch.networks {
             // One that is made anew has its containers stopped: not before what replaces them has been pulled.
             let (deadline, pulled) = match action {
-                NetworkAction::Keep => continue,
+                NetworkAction::Keep | NetworkAction::KeepOther(_) => continue,
                 NetworkAction::Replace => (ENGINE + GRACE_LIMIT, self.images.values().copied().collect()),
                 NetworkAction::Create | NetworkAction::Unify => (ENGINE, Vec::new()),
             };
@@ -161,7 +114,7 @@ impl Builder {
             self.networks.insert(network.name.clone(), index);
         }
         for (volume, action) in &launch.volumes {
-            if *action != VolumeAction::Keep {
+            if *action == VolumeAction::Create {
                 let action = Action::Volume(volume.clone());
                 let step = Step::new(format!("volume:{}", volume.name), &volume.hash, ENGINE, action);
                 self.volumes.insert(volume.name.clone(), self.plan.add(step, self.gate.clone()));
@@ -170,8 +123,12 @@ impl Builder {
     }
 
     /// The steps of one service, after those of all that it depends on.
-    fn service(&mut self, service: &str) {
+    fn service(&mut self, service: &str, order: &[String]) {
         let containers = self.containers.get(service).cloned().unwrap_or_default();
+        let made: BTreeMap<String, Index> =
+            containers.iter().filter(|c| makes(c)).map(|c| (c.desired.name.clone(), self.container(c))).collect();
+        let stopped =
+            if containers.iter().any(|c| replaces(c)) { self.stops(service, &made, order) } else { Vec::new() };
         for container in containers.iter().filter(|c| acts(c)) {
             let desired = &container.desired;
             let mut needs: Vec<Index> = self.gate.iter().chain(&self.unit).copied().collect();
@@ -180,8 +137,9 @@ impl Builder {
                 let awaited = self.awaited(name, &dependency.condition);
                 if dependency.required { needs.extend(awaited) } else { wishes.extend(awaited) }
             }
-            if makes(container) {
-                needs.push(self.container(container));
+            needs.extend(made.get(&desired.name));
+            if replaces(container) {
+                needs.extend(stopped.iter().copied());
             }
             let action = Action::Start(Rc::clone(container));
             // What is stopped first has the grace that it was made with, which may be longer than the present one.
@@ -195,10 +153,41 @@ impl Builder {
         }
     }
 
+    /// Stops those that asked to be restarted with a service before it is replaced, each after those that depend on it.
+    fn stops(&mut self, service: &str, made: &BTreeMap<String, Index>, order: &[String]) -> Vec<Index> {
+        let mut all = Vec::new();
+        for name in order.iter().rev() {
+            let containers = self.containers.get(name).cloned().unwrap_or_default();
+            if !containers.iter().any(|c| c.desired.depends_on.get(service).is_some_and(|d| d.restart)) {
+                continue;
+            }
+            if !self.stopped.contains_key(name) {
+                let steps =
+                    containers.iter().filter(|c| stops(c)).filter_map(|c| self.stop(c, service, made)).collect();
+                self.stopped.insert(name.clone(), steps);
+            }
+            all.extend(self.stopped.get(name).into_iter().flatten());
+        }
+        all
+    }
+
+    /// Stops one that runs; not before the containers that it waits for, and the image of its own, are there.
+    fn stop(&mut self, step: &reconcile::Step, service: &str, made: &BTreeMap<String, Index>) -> Option<Index> {
+        let existing = step.existing.as_ref().filter(|existing| existing.is_up())?;
+        let depends = |c: &Rc<reconcile::Step>| c.desired.depends_on.contains_key(&step.desired.service);
+        let dependants = self.containers.iter().filter(|(_, all)| all.iter().any(depends));
+        let before = dependants.filter_map(|(name, _)| self.stopped.get(name)).flatten();
+        let needs: Vec<Index> =
+            made.values().chain(before).chain(self.images.get(&step.desired.image)).copied().collect();
+        let action = Action::Stop { existing: existing.clone(), why: format!("service '{service}' is replaced") };
+        let step = Step::new(format!("stop:{}", existing.name), &existing.id, ENGINE + GRACE_LIMIT, action);
+        Some(self.plan.add(step, needs))
+    }
+
     fn container(&mut self, step: &Rc<reconcile::Step>) -> Index {
         let desired = &step.desired;
         let mut needs: Vec<Index> = self.gate.iter().chain(&self.unit).chain(&self.removals).copied().collect();
-        needs.extend(self.images.get(&desired.image));
+        needs.extend(desired.images().filter_map(|image| self.images.get(image)));
         needs.extend(desired.networks.iter().filter_map(|name| self.networks.get(name)));
         needs.extend(desired.volumes.iter().filter_map(|name| self.volumes.get(name)));
         // A container that shares a namespace of another one is made when that one runs.
@@ -245,6 +234,11 @@ fn acts(step: &reconcile::Step) -> bool {
 /// Whether a container is made, as opposed to renamed, started or restarted.
 fn makes(step: &reconcile::Step) -> bool {
     matches!(step.action, reconcile::Action::Create | reconcile::Action::Replace(_))
+}
+
+/// Whether a container takes the place of another one.
+fn replaces(step: &reconcile::Step) -> bool {
+    matches!(step.action, reconcile::Action::Replace(_))
 }
 
 /// Whether a container that runs is stopped first.

@@ -5,6 +5,7 @@
 //! have no step at all.
 
 pub mod containers;
+mod existing;
 pub mod grace;
 pub mod graph;
 pub mod hash;
@@ -12,6 +13,7 @@ mod host_steps;
 pub mod images;
 pub(crate) mod json;
 pub mod labels;
+mod launch;
 mod launch_steps;
 pub mod networks;
 pub mod ports;
@@ -27,7 +29,8 @@ use sha2::{Digest, Sha256};
 
 pub use graph::{Graph, Index};
 pub use host_steps::host_steps;
-pub use launch_steps::{Launch, Until, launch_steps};
+pub use launch::Launch;
+pub use launch_steps::{Until, launch_steps};
 pub use pull::{PullPolicy, pull_policy};
 
 use crate::{
@@ -99,6 +102,7 @@ impl Step {
                 reconcile::Action::Replace(why) => format!("replace container {}: {why}", step.desired.name),
                 _ => format!("create container {}", step.desired.name),
             },
+            Action::Stop { existing, why } => format!("stop container {}: {why}", existing.name),
             Action::Start(step) => match &step.action {
                 reconcile::Action::Restart(why) => format!("restart container {}: {why}", step.desired.name),
                 _ => format!("start container {}", step.desired.name),
@@ -144,6 +148,13 @@ pub enum Action {
     Volume(VolumeDesired),
     /// Makes a container, beside the one that it replaces.
     Container(Rc<reconcile::Step>),
+    /// Stops a container that is started again further on.
+    Stop {
+        /// The container.
+        existing: Existing,
+        /// Why it is stopped.
+        why: String,
+    },
     /// Puts a container in its place and starts it.
     Start(Rc<reconcile::Step>),
     /// Waits for all containers of a service.

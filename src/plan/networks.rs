@@ -82,10 +82,12 @@ fn pool(pool: &IpamPool) -> Value {
 }
 
 /// What has to be done about a network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NetworkAction {
     /// It is there and as it has to be.
     Keep,
+    /// It is there and not ours to change; it is used, and the plan says so.
+    KeepOther(String),
     /// It has to be made.
     Create,
     /// It is there and otherwise: its containers are stopped and disconnected, and it is made anew.
@@ -120,7 +122,7 @@ fn label<'a>(network: &'a Value, key: &str) -> &'a str {
 /// Compares a network with what the engine has under its name, see [`named`].
 ///
 /// # Errors
-/// `engine-refused` where it must be there and is not, is another project's, or is there twice and not by us.
+/// `engine-refused` where it must be there and is not, is no project's of that key, or is there twice and not by us.
 pub fn compare(desired: &NetworkDesired, project: &str, named: &[&Value]) -> Result<NetworkAction> {
     let name = &desired.name;
     let external = desired.body.is_none();
@@ -144,18 +146,28 @@ pub fn compare(desired: &NetworkDesired, project: &str, named: &[&Value]) -> Res
         return Ok(NetworkAction::Keep);
     }
     let label = |key: &str| label(there, key);
-    if label(labels::PROJECT) != project || label(labels::NETWORK) != desired.key {
+    if label(labels::NETWORK) != desired.key {
         return Err(Error::new(
             Cause::EngineRefused,
-            format!("network {name} is there, and is not network '{}' of project '{project}'", desired.key),
+            format!("network {name} is there, and is not network '{}' of a compose project", desired.key),
         )
         .hint("declare it as external to use it, or give the network another name"));
     }
+    let owner = label(labels::PROJECT);
+    if owner != project {
+        let why =
+            format!("network {name} was made for project '{owner}'; it is used as it is (declare it as external)");
+        return Ok(NetworkAction::KeepOther(why));
+    }
     let hash = label(labels::CONFIG_HASH);
-    let same = hash.is_empty() || hash == desired.hash;
-    // What we did not make is used, never made anew.
-    let ours = label(labels::MANAGED) == "true";
-    Ok(if same || !ours { NetworkAction::Keep } else { NetworkAction::Replace })
+    if hash.is_empty() || hash == desired.hash {
+        return Ok(NetworkAction::Keep);
+    }
+    if label(labels::MANAGED) == "true" {
+        return Ok(NetworkAction::Replace);
+    }
+    let why = format!("network {name} was made with other options, and not by rolecall; it is used as it is");
+    Ok(NetworkAction::KeepOther(why))
 }
 
 /// The filter for one network of a project that we made.
@@ -188,7 +200,9 @@ mod tests {
         assert_eq!(compare(&network, "demo", &[]).unwrap(), NetworkAction::Create);
         assert_eq!(compare(&network, "demo", &[&there("1", "demo", "true")]).unwrap(), NetworkAction::Keep);
         assert_eq!(compare(&network, "demo", &[&there("2", "demo", "true")]).unwrap(), NetworkAction::Replace);
-        assert_eq!(compare(&network, "demo", &[&there("2", "demo", "false")]).unwrap(), NetworkAction::Keep);
+        let other = |there: &Value| matches!(compare(&network, "demo", &[there]).unwrap(), NetworkAction::KeepOther(_));
+        assert!(other(&there("2", "demo", "false")), "what we did not make is used, never made anew");
+        assert!(other(&there("2", "other", "true")), "as is another project's of the same key");
         // Found by its id only.
         assert_eq!(compare(&network, "demo", &[&json!({ "Name": "x" })]).unwrap(), NetworkAction::Create);
     }
@@ -215,8 +229,9 @@ mod tests {
     }
 
     #[test]
-    fn a_network_of_another_project_is_not_taken() {
-        let err = compare(&wanted(false), "demo", &[&there("1", "other", "true")]).unwrap_err();
+    fn a_network_that_is_no_projects_is_not_taken() {
+        let stranger = json!({ "Name": "demo_back", "Id": "abc", "Labels": {} });
+        let err = compare(&wanted(false), "demo", &[&stranger]).unwrap_err();
         assert!(err.message.contains("demo_back"), "{err}");
     }
 

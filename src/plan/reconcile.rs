@@ -1,98 +1,20 @@
 //! What has to be done so that the containers that are there become those that have to be.
 //!
 //! A container is matched by project, service and number. It is ours if it carries Compose's labels and our own; nothing
-//! else is ever acted on, and a stranger in the way is an error that names it.
+//! else is ever acted on. One that Docker Compose made is left alone where it is just what has to be; any other stranger
+//! in the way is an error that names it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
-
+pub use super::existing::Existing;
 use crate::{
+    compose::Project,
     error::{Cause, Error, Result},
     plan::{
         containers::{Desired, Goal, Peer, Peers},
         labels,
     },
 };
-
-/// A container as `GET /containers/json` lists it.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Existing {
-    /// Its id.
-    pub id: String,
-    /// Its name, without a slash.
-    pub name: String,
-    /// `created`, `running`, `paused`, `restarting`, `removing`, `exited` or `dead`.
-    pub state: String,
-    /// The code that it exited with.
-    pub exit_code: Option<i64>,
-    /// Its labels.
-    pub labels: BTreeMap<String, String>,
-    /// Ids of its networks, by their names.
-    pub networks: BTreeMap<String, String>,
-    /// Names of its volumes.
-    pub volumes: BTreeSet<String>,
-    /// Id of its image.
-    pub image_id: String,
-}
-
-impl Existing {
-    /// Reads one item of the listing.
-    pub fn read(item: &Value) -> Self {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let names = item["Names"].as_array().into_iter().flatten().filter_map(Value::as_str);
-        // A linked container has further names, with a slash inside.
-        let name = names.map(|n| n.trim_start_matches('/')).find(|n| !n.contains('/')).unwrap_or_default();
-        let pairs = |value: &Value, of: &dyn Fn(&Value) -> String| {
-            value.as_object().into_iter().flatten().map(|(k, v)| (k.clone(), of(v))).collect()
-        };
-        let mounts = item["Mounts"].as_array().into_iter().flatten();
-        let status = item["Status"].as_str().unwrap_or_default();
-        let code = status.strip_prefix("Exited (").and_then(|rest| rest.split_once(')')).map(|(code, _)| code);
-        Self {
-            id: text(&item["Id"]),
-            name: name.to_owned(),
-            state: text(&item["State"]),
-            exit_code: code.and_then(|code| code.parse().ok()),
-            labels: pairs(&item["Labels"], &text),
-            networks: pairs(&item["NetworkSettings"]["Networks"], &|n| text(&n["NetworkID"])),
-            volumes: mounts.filter(|m| m["Type"] == "volume").map(|m| text(&m["Name"])).collect(),
-            image_id: text(&item["ImageID"]),
-        }
-    }
-
-    /// A label; empty where it has none.
-    pub fn label(&self, key: &str) -> &str {
-        self.labels.get(key).map_or("", String::as_str)
-    }
-
-    /// Whether we may act on it: it is of this project, of a service, and made by us.
-    pub fn is_ours(&self, project: &str) -> bool {
-        self.label(labels::PROJECT) == project
-            && !self.label(labels::SERVICE).is_empty()
-            && self.label(labels::MANAGED) == "true"
-            && self.label(labels::ONEOFF) != "True"
-    }
-
-    /// Whether its name is the temporary one of a container that is to replace another: `<short id>_<name>`.
-    pub fn is_temporary(&self) -> bool {
-        self.place() != self.name
-    }
-
-    /// Its name, or the one that it will get.
-    fn place(&self) -> &str {
-        let hex = |text: &str| text.len() == 12 && text.bytes().all(|b| b.is_ascii_hexdigit());
-        match self.name.split_once('_') {
-            Some((id, name)) if hex(id) && !self.label(labels::REPLACE).is_empty() => name,
-            _ => &self.name,
-        }
-    }
-
-    /// Whether it runs, or the engine is about to start it again.
-    pub fn is_up(&self) -> bool {
-        matches!(self.state.as_str(), "running" | "restarting" | "paused")
-    }
-}
 
 /// What is there.
 #[derive(Clone, Debug, Default)]
@@ -148,14 +70,22 @@ pub struct Reconciled {
     pub orphans: Vec<Existing>,
 }
 
+impl Reconciled {
+    /// Has the orphans removed, too.
+    pub fn remove_orphans(&mut self) {
+        let gone = |one| (one, "its service is gone or not of these roles".to_owned());
+        self.remove.extend(std::mem::take(&mut self.orphans).into_iter().map(gone));
+    }
+}
+
 /// The containers of a project that are there, as others refer to them. What an interrupted replacement left behind does
 /// not count where the container that it should have replaced is still there.
 pub fn peers(project: &str, containers: &[Existing]) -> Peers {
-    let mut ours: Vec<&Existing> = containers.iter().filter(|c| c.is_ours(project)).collect();
-    ours.sort_by_key(|c| c.is_temporary());
+    let mut all: Vec<&Existing> = containers.iter().filter(|c| c.is_of(project)).collect();
+    all.sort_by_key(|c| (!c.is_managed(), c.is_temporary()));
     let mut taken = BTreeSet::new();
     let mut peers = Peers::new();
-    for one in ours {
+    for one in all {
         if taken.insert((one.label(labels::SERVICE), one.label(labels::NUMBER))) {
             let peer = Peer { name: one.place().to_owned(), id: one.id.clone() };
             peers.entry(one.label(labels::SERVICE).to_owned()).or_default().insert(peer);
@@ -174,14 +104,19 @@ pub fn note(peers: &mut Peers, desired: &Desired, id: &str) {
 /// Compares what has to be with what is there.
 ///
 /// # Errors
-/// `container-failed` where a container that is not ours has a name that we need.
-pub fn reconcile(project: &str, desired: Vec<Desired>, there: &There) -> Result<Reconciled> {
+/// `container-failed` where a container that is not ours has a name that we need, and cannot stand for ours.
+pub fn reconcile(project: &Project, desired: Vec<Desired>, there: &There) -> Result<Reconciled> {
     let mut result = Reconciled::default();
+    let Project { name: project, services, .. } = project;
     let mut left: Vec<&Existing> = there.containers.iter().filter(|c| c.is_ours(project)).collect();
-    let services: BTreeSet<String> = desired.iter().map(|d| d.service.clone()).collect();
-    for one in desired {
+    for mut one in desired {
         if let Some(stranger) = there.containers.iter().find(|c| c.name == one.name && !c.is_ours(project)) {
-            return Err(foreign(&one, stranger));
+            stands_in(&one, stranger, there)?;
+            let name = &one.name;
+            one.warnings
+                .push(format!("container {name} was made by Docker Compose, just as it has to be; it is left alone"));
+            result.steps.push(Step { desired: one, action: Action::Keep, existing: Some(stranger.clone()) });
+            continue;
         }
         let number = one.number.to_string();
         let (mut same, rest): (Vec<_>, Vec<_>) = left
@@ -197,24 +132,41 @@ pub fn reconcile(project: &str, desired: Vec<Desired>, there: &There) -> Result<
         result.steps.push(Step { desired: one, action, existing: existing.cloned() });
     }
     for one in left {
-        if services.contains(one.label(labels::SERVICE)) {
+        if services.contains_key(one.label(labels::SERVICE)) {
             result.remove.push((one.clone(), "the service has fewer containers now".to_owned()));
         } else {
             result.orphans.push(one.clone());
         }
     }
-    follow(&mut result.steps);
+    follow(&mut result.steps)?;
     Ok(result)
 }
 
-fn foreign(desired: &Desired, stranger: &Existing) -> Error {
-    let owner = match (stranger.label(labels::PROJECT), stranger.label(labels::MANAGED)) {
-        ("", _) => "it is of no project".to_owned(),
-        (project, "true") => format!("it is of project '{project}'"),
-        (project, _) => format!("it is of project '{project}' and was not made by rolecall"),
+/// Whether a container that we did not make can be what a service needs: made by Docker Compose, up to date, running. We
+/// may not act on it, so that anything else is an error.
+fn stands_in(desired: &Desired, stranger: &Existing, there: &There) -> Result<()> {
+    let number = desired.number.to_string();
+    let same = stranger.is_of(&desired.project)
+        && stranger.label(labels::SERVICE) == desired.service
+        && stranger.label(labels::NUMBER) == number;
+    let owner = match stranger.label(labels::PROJECT) {
+        "" => "it is of no project".to_owned(),
+        project if stranger.is_managed() => format!("it is of project '{project}'"),
+        project => format!("it is of project '{project}' and was not made by rolecall"),
     };
+    let why = match (same, outdated(desired, stranger, there)) {
+        (false, _) => owner,
+        (true, Some(why)) => format!("{owner}, and {why}"),
+        (true, None) if !desired.folders.is_empty() => format!("{owner}, and lacks its folder below containers-dir"),
+        (true, None) if !(stranger.is_up() || is_done(desired, stranger)) => format!("{owner}, and does not run"),
+        (true, None) => return Ok(()),
+    };
+    Err(foreign(desired, &why))
+}
+
+fn foreign(desired: &Desired, why: &str) -> Error {
     let message =
-        format!("service '{}' needs the container name {}, which is taken: {owner}", desired.service, desired.name);
+        format!("service '{}' needs the container name {}, which is taken: {why}", desired.service, desired.name);
     Error::new(Cause::ContainerFailed, message).hint(format!("remove it with `docker rm -f {}`", desired.name))
 }
 
@@ -225,14 +177,22 @@ fn action(desired: &Desired, existing: &Existing, there: &There) -> Action {
     if existing.name != desired.name {
         return Action::Adopt;
     }
-    let done = desired.job && existing.exit_code == Some(0) && !there.stopped_by_us.contains(&existing.id);
+    let done = is_done(desired, existing) && !there.stopped_by_us.contains(&existing.id);
     if existing.is_up() || done { Action::Keep } else { Action::Start }
 }
 
-/// Why a container cannot stay, if it cannot.
+fn is_done(desired: &Desired, existing: &Existing) -> bool {
+    desired.job && existing.exit_code == Some(0)
+}
+
+/// Why a container of ours cannot stay, if it cannot.
 fn changed(desired: &Desired, existing: &Existing, there: &There) -> Option<String> {
-    if existing.label(labels::CONFIG_HASH) != desired.hash {
-        return Some("its service was changed".to_owned());
+    if let Some(why) = outdated(desired, existing, there) {
+        return Some(why);
+    }
+    let files = existing.label(labels::FILES);
+    if !files.is_empty() && files != desired.files {
+        return Some("its configs or secrets were changed".to_owned());
     }
     if existing.label(labels::ADDED) != desired.added {
         return Some("what this host adds to it was changed".to_owned());
@@ -240,6 +200,14 @@ fn changed(desired: &Desired, existing: &Existing, there: &There) -> Option<Stri
     let instance = existing.label(labels::INSTANCE);
     if desired.instance.as_deref().is_some_and(|ours| ours != instance) {
         return Some(format!("it was made by instance {}", if instance.is_empty() { "unknown" } else { instance }));
+    }
+    None
+}
+
+/// Why a container is not what Docker Compose would take for up to date.
+fn outdated(desired: &Desired, existing: &Existing, there: &There) -> Option<String> {
+    if existing.label(labels::CONFIG_HASH) != desired.hash {
+        return Some("its service was changed".to_owned());
     }
     if matches!(existing.state.as_str(), "dead" | "removing") {
         return Some(format!("it is {}", existing.state));
@@ -265,7 +233,10 @@ fn changed(desired: &Desired, existing: &Existing, there: &There) -> Option<Stri
 
 /// Lets replacements reach those that depend on them: who names the old container is replaced too, and who asked to be
 /// restarted is restarted.
-fn follow(steps: &mut [Step]) {
+///
+/// # Errors
+/// `container-failed` where that would replace a container that is not ours.
+fn follow(steps: &mut [Step]) -> Result<()> {
     loop {
         let renewed: BTreeSet<String> = steps
             .iter()
@@ -275,8 +246,12 @@ fn follow(steps: &mut [Step]) {
         let mut more = false;
         for step in steps.iter_mut() {
             let stays = matches!(step.action, Action::Keep | Action::Start | Action::Restart(_) | Action::Adopt);
-            if let Some(service) = step.desired.references.iter().find(|name| stays && renewed.contains(*name)) {
-                step.action = Action::Replace(format!("service '{service}', which it refers to, gets a new container"));
+            if let Some(service) = step.desired.shares.iter().find(|name| stays && renewed.contains(*name)) {
+                let why = format!("service '{service}', which it refers to, gets a new container");
+                if step.existing.as_ref().is_some_and(|there| !there.is_managed()) {
+                    return Err(foreign(&step.desired, &format!("it was not made by rolecall, and {why}")));
+                }
+                step.action = Action::Replace(why);
                 more = true;
             }
         }
@@ -288,11 +263,12 @@ fn follow(steps: &mut [Step]) {
         steps.iter().filter(|s| matches!(s.action, Action::Replace(_))).map(|s| s.desired.service.clone()).collect();
     for step in steps {
         let asked = step.desired.depends_on.iter().find(|(name, d)| d.restart && replaced.contains(*name));
-        let runs = step.existing.as_ref().is_some_and(Existing::is_up);
+        let runs = step.existing.as_ref().is_some_and(|there| there.is_up() && there.is_managed());
         if let (Action::Keep, Some((service, _)), true) = (&step.action, asked, runs) {
             step.action = Action::Restart(format!("service '{service}' is replaced"));
         }
     }
+    Ok(())
 }
 
 /// Whether a service is one that ends: nothing needs it to keep running, and it is not restarted when it has ended well.

@@ -138,6 +138,10 @@ pub(crate) fn check(project: &Project, service: &ServiceConfig, api: ApiVersion)
     if service.volumes.iter().any(|v| v.bind.as_ref().is_some_and(|b| b.recursive == "readonly")) {
         needs(service, "volumes.bind.recursive: readonly", api, ApiVersion(1, 44), "Docker 25")?;
     }
+    let off = |key: &str| project.networks.get(key).is_some_and(|n| n.enable_ipv4 == Some(false) && !n.external);
+    if service.network_mode.is_empty() && service.networks.keys().any(|key| off(key)) {
+        needs(service, "networks.enable_ipv4: false", api, ApiVersion(1, 48), "Docker 28")?;
+    }
     if !service.annotations.is_empty() {
         needs(service, "annotations", api, ApiVersion(1, 43), "Docker 24")?;
     }

@@ -56,7 +56,7 @@ impl Engine for Absent {
     async fn rename_container(&self, _: &str, _: &str) -> Result<()> {
         unreachable!("not played")
     }
-    async fn upload(&self, _: &str, _: &str, _: Vec<u8>) -> Result<()> {
+    async fn upload(&self, _: &str, _: &str, _: Vec<u8>, _: bool) -> Result<()> {
         unreachable!("not played")
     }
     async fn logs(&self, _: &str, _: usize) -> Result<Vec<String>> {

@@ -38,9 +38,19 @@ impl Engine {
     /// The engine of the distribution (or `ROLECALL_TEST_DOCKERD`), with the image [`WEB`]. The calling thread has to
     /// be in a network of its own.
     pub fn start() -> Self {
-        let engine = Self::bare(&[]);
+        Self::of(Self::program().as_ref())
+    }
+
+    /// The same, of this program; its containerd and runc are those of the distribution.
+    pub fn of(dockerd: &Path) -> Self {
+        let engine = Self::spawn(dockerd, &[], &[]);
         engine.import(WEB, &[SERVE, "EXPOSE 80"]);
         engine
+    }
+
+    /// The engine that tests use unless they ask for another one.
+    pub fn program() -> String {
+        std::env::var("ROLECALL_TEST_DOCKERD").unwrap_or_else(|_| "dockerd".into())
     }
 
     /// The same without any image, and with these options.
@@ -50,11 +60,14 @@ impl Engine {
 
     /// The same, and for the engine these names mean this machine.
     pub fn with_hosts(options: &[&str], names: &[&str]) -> Self {
+        Self::spawn(Self::program().as_ref(), options, names)
+    }
+
+    fn spawn(dockerd: &Path, options: &[&str], names: &[&str]) -> Self {
         let dir = tempfile::Builder::new().prefix("rolecall-engine-").tempdir().unwrap().keep();
         if !names.is_empty() {
             fs::write(dir.join("hosts"), format!("127.0.0.1 localhost {}\n", names.join(" "))).unwrap();
         }
-        let dockerd = std::env::var("ROLECALL_TEST_DOCKERD").unwrap_or_else(|_| "dockerd".into());
         let keeper = Command::new("setsid")
             .args(["sh", "-c", KEEPER, "keeper"])
             .arg(&dir)

@@ -62,7 +62,7 @@ pub struct LoadOptions {
     pub fragments: Vec<Fragment>,
     /// Leaves `env_file` and variables without a value as they are written, which is what `config --hash` hashes.
     pub unresolved: bool,
-    /// A folder that no compose, environment or label file may be outside of; none allows any.
+    /// A folder that no compose file may be outside of; none allows any.
     pub root: Option<PathBuf>,
 }
 
@@ -122,7 +122,7 @@ pub fn peek(files: &dyn Files, options: &LoadOptions) -> Result<Peek, Error> {
         map.retain(|key, _| key.name == crate::compose::EXTENSION);
         let lookup = |name: &str| Some(setup.variables.get(name).cloned().unwrap_or_default());
         // a text that cannot be interpolated stays: loading says what is wrong with it
-        let _ = interpolate::interpolate(&mut node, &lookup);
+        let _ = interpolate::interpolate(&mut node, &lookup, &reader.text);
         merged = Some(match merged {
             Some(mut earlier) => {
                 resets.apply(&mut earlier);

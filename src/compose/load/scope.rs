@@ -17,18 +17,24 @@ use crate::compose::resolve::Base;
 use crate::compose::{resolve, rules, schema, short, yaml};
 
 /// How often files may be read for one project.
-const READS: usize = 10_000;
+const READS: usize = 2_000;
 
 /// Bytes that may be read for one project.
-const BYTES: usize = 64 << 20;
+const BYTES: usize = 16 << 20;
 
-/// Nodes that services may take over from others.
-const NODES: usize = 1_000_000;
+/// Bytes that texts may have once their variables are replaced, and the values of environment files.
+const TEXT: usize = 8 << 20;
+
+/// Nodes that files may have, with those that services take over from others.
+const NODES: usize = 200_000;
+
+/// Services that a model may have: more than a host can run.
+const SERVICES: usize = 2_000;
 
 /// What all models of a load share.
 pub(crate) struct Reader<'a> {
     pub(crate) files: &'a dyn Files,
-    /// No file may be outside of this folder, if there is one.
+    /// No compose file may be outside of this folder, if there is one.
     pub(crate) root: Option<&'a Path>,
     /// What `~` stands for.
     pub(crate) home: Option<&'a str>,
@@ -37,6 +43,8 @@ pub(crate) struct Reader<'a> {
     reads: Cell<usize>,
     bytes: Cell<usize>,
     nodes: Cell<usize>,
+    /// Bytes that replaced texts may still have.
+    pub(crate) text: Cell<usize>,
 }
 
 impl<'a> Reader<'a> {
@@ -49,6 +57,7 @@ impl<'a> Reader<'a> {
             reads: Cell::new(READS),
             bytes: Cell::new(BYTES),
             nodes: Cell::new(NODES),
+            text: Cell::new(TEXT),
         }
     }
 
@@ -63,10 +72,6 @@ impl<'a> Reader<'a> {
             Some((node, at)) => diagnostic.at(&node.position, at),
             None => diagnostic,
         };
-        if self.root.is_some_and(|root| !path.starts_with(root)) {
-            let message = format!("{} is outside of the project folder", self.shown(path).display());
-            return Err(place(Diagnostic::general(message)));
-        }
         if !spend(&self.reads, 1) {
             return Err(place(Diagnostic::general("the project has too many files")));
         }
@@ -90,15 +95,32 @@ impl<'a> Reader<'a> {
         spend(&self.nodes, nodes)
     }
 
+    /// Takes the values of an environment file from what replaced texts may have.
+    pub(crate) fn allows_values(&self, file: &Path, values: &Variables) -> Result<(), Diagnostic> {
+        let fault = || Diagnostic::new(&Position::file(self.shown(file)), "", "the environment files are too large");
+        spend(&self.text, values.values().map(String::len).sum()).then_some(()).ok_or_else(fault)
+    }
+
     /// The tree of a compose file, which must be a mapping; none if the file holds nothing.
     pub(crate) fn tree(&self, path: &Path, named: Option<(&Node, &str)>) -> Result<Option<Node>, Diagnostic> {
+        if self.root.is_some_and(|root| !path.starts_with(root)) {
+            let fault = Diagnostic::general(format!("{} is outside of the project folder", self.shown(path).display()));
+            return Err(named.map_or(fault.clone(), |(node, at)| fault.at(&node.position, at)));
+        }
         let bytes = self.bytes(path, named)?;
-        let node = yaml::parse(&Arc::from(self.shown(path)), &bytes, yaml::Budget::default())?;
-        match node {
-            Some(node) if node.as_map().is_none() => {
-                Err(node.fault("", format!("a compose file must be a mapping, found {}", node.kind())))
-            }
-            node => Ok(node),
+        let Some(node) = yaml::parse(&Arc::from(self.shown(path)), &bytes, yaml::Budget::default())? else {
+            return Ok(None);
+        };
+        let services = node.get("services").and_then(Node::as_map);
+        if let Some((key, _)) = services.and_then(|map| map.get_index(SERVICES)) {
+            return Err(Diagnostic::new(&key.position, "services", format!("more than {SERVICES} services")));
+        }
+        if !self.allows(node.count()) {
+            return Err(node.fault("", "the files of the project are too large"));
+        }
+        match node.value {
+            Value::Map(_) => Ok(Some(node)),
+            _ => Err(node.fault("", format!("a compose file must be a mapping, found {}", node.kind()))),
         }
     }
 }
@@ -171,7 +193,7 @@ impl<'a> Scope<'a> {
         if fragment {
             interpolate::cast_types(&mut node)?;
         } else {
-            interpolate::interpolate(&mut node, &self.lookup())?;
+            interpolate::interpolate(&mut node, &self.lookup(), &self.reader.text)?;
         }
         extends::apply(self, &path, &mut node, &resets)?;
         let mut chain = included.to_vec();
@@ -202,7 +224,7 @@ impl<'a> Scope<'a> {
         }
         let mut node = self.reader.tree(path, Some((named, at)))?.unwrap_or_else(|| Node::null(&named.position));
         let resets = Resets::take(&mut node);
-        interpolate::interpolate(&mut node, &self.lookup())?;
+        interpolate::interpolate(&mut node, &self.lookup(), &self.reader.text)?;
         merge::enforce_unique(&mut node)?;
         tidy(&mut node)?;
         self.base(path.parent().unwrap_or(path)).resolve(&mut node)?;

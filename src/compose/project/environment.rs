@@ -41,6 +41,7 @@ pub(super) fn resolve(
                 return Err(fault.help("leave it out, or use 'raw'"));
             }
         }
+        reader.allows_values(path, &all)?;
     }
     let mut environment: BTreeMap<String, Option<String>> =
         all.into_iter().map(|(name, value)| (name, Some(value))).collect();
@@ -60,6 +61,7 @@ pub(super) fn labels(reader: &Reader<'_>, service: &mut ServiceConfig, root: &No
         let bytes = reader.bytes(path, named.map(|node| (node, at.as_str())))?;
         let known = all.clone();
         dotenv::parse(reader.shown(path), &bytes, &mut all, &|name| known.get(name).cloned())?;
+        reader.allows_values(path, &all)?;
     }
     all.append(&mut service.labels);
     service.labels = all;

@@ -8,8 +8,8 @@ use crate::compose::short::{ports, volume};
 /// The result of changing a node in place.
 type Done = Result<(), Diagnostic>;
 
-/// Ports that a project may publish: twice what a host has.
-const PORTS: usize = 1 << 17;
+/// Ports that a project may publish. The whole dynamic range, 49152-65535, fits: media servers ask for it.
+const PORTS: usize = 24_000;
 
 /// Gives every attribute of a project its long form.
 ///

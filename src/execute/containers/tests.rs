@@ -16,7 +16,7 @@ async fn run(engine: &MemoryEngine, text: &str) -> Result<Vec<(String, Action)>>
     let containers = engine.containers(&[]).await?.iter().map(Existing::read).collect();
     let there = There { containers, ..There::default() };
     let mut known = peers("demo", &there.containers);
-    let plan = reconcile("demo", desired(&project, &known, &options)?, &there)?;
+    let plan = reconcile(&project, desired(&project, &known, &options)?, &there)?;
     for (one, why) in &plan.remove {
         remove(engine, one, why).await?;
     }

@@ -66,8 +66,9 @@ async fn one_that_cannot_be_stopped_does_not_keep_the_others_up() {
     add(&engine, "db", "", true);
     add(&engine, "web", "db:service_started:false", true);
     engine.fail_at.set(Some(1));
-    let err = stop(&*engine, None).await.unwrap_err();
-    assert_eq!(err.cause, crate::error::Cause::EngineUnreachable);
+    let outcome = stop(&*engine, None).await.unwrap();
+    assert_eq!(outcome.failure.unwrap().cause, crate::error::Cause::EngineUnreachable);
+    assert_eq!(outcome.stopped.into_iter().collect::<Vec<_>>(), ["db-id"], "what did stop is known");
     assert_eq!(stops(&engine), ["web", "db"]);
 }
 

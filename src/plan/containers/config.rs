@@ -10,16 +10,22 @@ use crate::{
         model::{Duration, HealthCheckConfig, ServiceConfig},
     },
     error::Result,
-    plan::{containers::image_name, json::Body, unsupported},
+    plan::{
+        containers::{Options, image_name},
+        json::Body,
+        unsupported,
+    },
     world::ApiVersion,
 };
 
 /// The part of the body that is the container's own configuration.
-pub(super) fn config(project: &Project, service: &ServiceConfig, api: ApiVersion) -> Result<Body> {
+pub(super) fn config(project: &Project, service: &ServiceConfig, options: &Options) -> Result<Body> {
+    let proxies = options.proxies.iter().filter(|(name, _)| !service.environment.contains_key(*name));
     let environment: Vec<String> = service
         .environment
         .iter()
         .map(|(key, value)| value.as_ref().map_or_else(|| key.clone(), |value| format!("{key}={value}")))
+        .chain(proxies.map(|(name, value)| format!("{name}={value}")))
         .collect();
     let mut body = Body::default();
     body.set("Hostname", service.hostname.clone())
@@ -39,7 +45,7 @@ pub(super) fn config(project: &Project, service: &ServiceConfig, api: ApiVersion
         .set("Env", environment)
         .some("StopTimeout", service.stop_grace_period.map(|grace| grace.0 / 1_000_000_000));
     if let Some(check) = &service.healthcheck {
-        body.keep("Healthcheck", health(service, check, api)?);
+        body.keep("Healthcheck", health(service, check, options.api)?);
     }
     Ok(body)
 }

@@ -1,13 +1,18 @@
 //! Configs and secrets whose content is in the manifest or its environment: they are copied into the container, since
 //! there is no file that could be mounted. Those with a `file` are mounts.
 
+use sha2::{Digest, Sha256};
+
 use crate::{
     compose::{
         Project,
         model::{FileReferenceConfig, ServiceConfig},
     },
     error::Result,
-    plan::{containers::mounts::target_of, unsupported::refuse},
+    plan::{
+        containers::{Options, mounts::target_of},
+        unsupported::refuse,
+    },
     redact::Secret,
 };
 
@@ -24,6 +29,8 @@ pub struct Upload {
     pub uid: u64,
     /// Group.
     pub gid: u64,
+    /// Whether an owner is asked for: then the engine is told to mind owners, as Compose tells it.
+    pub owned: bool,
 }
 
 /// The mode of a file that names none.
@@ -33,15 +40,31 @@ pub(super) fn uploads(project: &Project, service: &ServiceConfig) -> Result<Vec<
     let mut uploads = Vec::new();
     for reference in &service.secrets {
         if let Some(defined) = project.secrets.get(&reference.source) {
+            set(project, service, "secret", reference, &defined.environment)?;
             uploads.extend(upload(service, "secret", reference, "/run/secrets/", &defined.content)?);
         }
     }
     for reference in &service.configs {
         if let Some(defined) = project.configs.get(&reference.source) {
+            set(project, service, "config", reference, &defined.environment)?;
             uploads.extend(upload(service, "config", reference, "/", &defined.content)?);
         }
     }
     Ok(uploads)
+}
+
+/// Refuses what takes its content from a variable that is not set; one that is empty makes no file, as with Compose.
+fn set(
+    project: &Project,
+    service: &ServiceConfig,
+    kind: &str,
+    reference: &FileReferenceConfig,
+    variable: &str,
+) -> Result<()> {
+    if variable.is_empty() || project.environment.contains_key(variable) {
+        return Ok(());
+    }
+    Err(refuse(service, &format!("{kind} '{}' is the content of {variable}, which is not set", reference.source)))
 }
 
 fn upload(
@@ -70,5 +93,39 @@ fn upload(
         mode,
         uid: number(&reference.uid, "uid")?,
         gid: number(&reference.gid, "gid")?,
+        owned: !reference.uid.is_empty() || !reference.gid.is_empty(),
     }))
+}
+
+/// A keyed checksum over what the configs and secrets of a service hold; empty where it has none. Compose's hash knows
+/// only their names, and a file that was put in the place of another is not seen through a mount until the container is
+/// started again.
+pub(super) fn checksum(project: &Project, service: &ServiceConfig, uploads: &[Upload], options: &Options) -> String {
+    let mut sum = Sha256::new();
+    let mut some = false;
+    let mut add = |parts: &[&[u8]]| {
+        some = true;
+        for part in parts {
+            sum.update((part.len() as u64).to_le_bytes());
+            sum.update(part);
+        }
+    };
+    for file in uploads {
+        let owner = format!("{}:{}:{:o}", file.uid, file.gid, file.mode);
+        add(&[file.path.as_bytes(), owner.as_bytes(), file.content.reveal().as_bytes()]);
+    }
+    let secrets = service.secrets.iter().map(|r| (&project.secrets, r));
+    let configs = service.configs.iter().map(|r| (&project.configs, r));
+    for (defined, reference) in secrets.chain(configs) {
+        let Some(defined) = defined.get(&reference.source).filter(|defined| !defined.file.is_empty()) else { continue };
+        // What cannot be read is told by the engine, which mounts it; a folder is data.
+        if let Ok(content) = (options.read)(defined.file.as_ref()) {
+            add(&[defined.file.as_bytes(), &content]);
+        }
+    }
+    if !some {
+        return String::new();
+    }
+    let keyed = Sha256::new().chain_update(options.key.reveal()).chain_update([0]).chain_update(sum.finalize());
+    hex::encode(&keyed.finalize()[..16])
 }

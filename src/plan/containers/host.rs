@@ -128,7 +128,7 @@ fn security_options(project: &Project, service: &ServiceConfig, options: &Option
                 let text = (options.read)(&path).map_err(|err| {
                     refuse(service, &format!("could not read its seccomp profile {}: {err}", path.display()))
                 })?;
-                let profile: Value = serde_json::from_str(&text).map_err(|err| {
+                let profile: Value = serde_json::from_slice(&text).map_err(|err| {
                     refuse(service, &format!("its seccomp profile {} is no JSON: {err}", path.display()))
                 })?;
                 parsed.push(format!("seccomp={profile}"));

@@ -34,6 +34,7 @@ use crate::{
         json::{mapping, texts},
         labels, reconcile, unsupported,
     },
+    redact::Secret,
     world::ApiVersion,
 };
 pub use files::Upload;
@@ -55,8 +56,12 @@ pub struct Options<'a> {
     pub log_rotation: bool,
     /// Platform of services that name none: `DOCKER_DEFAULT_PLATFORM`.
     pub platform: Option<String>,
-    /// Reads a file of the project: a seccomp profile.
-    pub read: &'a dyn Fn(&Path) -> io::Result<String>,
+    /// Proxy variables that Docker's own clients give to each container.
+    pub proxies: BTreeMap<String, String>,
+    /// What the checksums over configs and secrets are keyed with: a label can be read by more than a secret can.
+    pub key: Secret<String>,
+    /// Reads a file of the project, or one that it names: a seccomp profile, a config, a secret.
+    pub read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
 }
 
 /// A container that is there, as others refer to it.
@@ -101,12 +106,16 @@ pub struct Desired {
     pub hash: String,
     /// What was added to Compose's container; empty if nothing was.
     pub added: String,
+    /// Keyed checksum over its configs and secrets; empty if it has none.
+    pub files: String,
     /// The instance that makes it.
     pub instance: Option<String>,
     /// Networks, by their names in the engine.
     pub networks: BTreeSet<String>,
     /// Named volumes, by their names in the engine.
     pub volumes: BTreeSet<String>,
+    /// Images that it mounts.
+    pub mounted_images: BTreeSet<String>,
     /// Networks that it is connected to after it was created, where the engine takes one only.
     pub connect: Vec<Attachment>,
     /// Files that are copied into it before each start.
@@ -121,8 +130,10 @@ pub struct Desired {
     pub grace: Option<Duration>,
     /// Services that must be there first.
     pub depends_on: BTreeMap<String, Dependency>,
-    /// Services whose containers its body names by id or name: it is made anew when one of those is.
+    /// Services whose containers its body names by id or name: those are there before it is made.
     pub references: BTreeSet<String>,
+    /// Those of them whose containers its hash names: it is made anew when one of those is.
+    pub shares: BTreeSet<String>,
     /// When it counts as ready.
     pub goal: Goal,
     /// Whether it may end, with 0: nothing waits for it to serve, and the engine does not start it again.
@@ -159,14 +170,17 @@ pub fn container(
     options: &Options,
 ) -> Result<Desired> {
     let warnings = unsupported::check(project, service, options.api)?;
-    let mut references = BTreeSet::new();
-    let resolved = network::resolved(service, peers, &mut references);
+    let mut shares = BTreeSet::new();
+    let resolved = network::resolved(service, peers, &mut shares);
+    let mut references = shares.clone();
     let links = network::links(project, service, number, peers, &mut references);
     let name = container_name(project, service, number);
     let attached = network::settings(project, &resolved, &name, &links, options.api)?;
     let mounted = mounts::mounts(project, &resolved)?;
     let hash = service_hash(&resolved);
     let added = Added::to(service, options);
+    let uploads = files::uploads(project, service)?;
+    let files = files::checksum(project, service, &uploads, options);
 
     let mut host = host::config(project, &resolved, options)?;
     host.keep("NetworkMode", attached.mode.clone());
@@ -178,9 +192,10 @@ pub fn container(
         host.set("LogConfig", json!({ "Type": "json-file", "Config": { "max-size": "10m", "max-file": "5" } }));
     }
 
-    let mut body = config::config(project, &resolved, options.api)?;
+    let mut body = config::config(project, &resolved, options)?;
     body.set("MacAddress", attached.mac.clone());
-    body.keep("Labels", all_labels(project, service, number, &hash, &added.told(), options));
+    let told = [(labels::CONFIG_HASH, hash.clone()), (labels::ADDED, added.told()), (labels::FILES, files.clone())];
+    body.keep("Labels", all_labels(project, service, number, told, options));
     body.keep("HostConfig", host);
     if !attached.endpoints.is_empty() {
         body.keep("NetworkingConfig", json!({ "EndpointsConfig": attached.endpoints }));
@@ -197,17 +212,20 @@ pub fn container(
         pull_policy: service.pull_policy.clone(),
         hash,
         added: added.told(),
+        files,
         instance: options.instance.clone(),
         networks: attached.names,
         volumes: mounted.volumes,
+        mounted_images: mounted.images,
         connect: attached.connect,
-        uploads: files::uploads(project, service)?,
+        uploads,
         folders: added.folder.into_iter().collect(),
         post_start: service.post_start.clone(),
         pre_stop: service.pre_stop.clone(),
         grace: service.stop_grace_period.map(crate::compose::model::Duration::as_std),
         depends_on: service.depends_on.clone(),
         references,
+        shares,
         goal,
         job: reconcile::is_job(goal, restarts(service), serves(project, service)),
         warnings,
@@ -231,6 +249,11 @@ impl Desired {
             mounts::inherit(&mut body, old, image_volumes, &self.anonymous);
         }
         body
+    }
+
+    /// The images that have to be there for it.
+    pub fn images(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.image).chain(&self.mounted_images).map(String::as_str)
     }
 
     /// What Compose writes down of a container that is being replaced: its name without the project.
@@ -316,8 +339,7 @@ fn all_labels(
     project: &Project,
     service: &ServiceConfig,
     number: u32,
-    hash: &str,
-    added: &str,
+    told: [(&str, String); 3],
     options: &Options,
 ) -> Value {
     let depends_on: Vec<String> =
@@ -330,7 +352,6 @@ fn all_labels(
         (labels::WORKING_DIR, project.working_dir.display().to_string()),
         (labels::CONFIG_FILES, files.join(",")),
         (labels::ONEOFF, "False".to_owned()),
-        (labels::CONFIG_HASH, hash.to_owned()),
         (labels::NUMBER, number.to_string()),
         (labels::DEPENDS_ON, depends_on.join(",")),
         (labels::MANAGED, "true".to_owned()),
@@ -340,9 +361,10 @@ fn all_labels(
     let optional = [
         (labels::ENVIRONMENT_FILE, options.environment_files.join(",")),
         (labels::INSTANCE, options.instance.clone().unwrap_or_default()),
-        (labels::ADDED, added.to_owned()),
         (labels::PRE_STOP, hooks::write(&service.pre_stop)),
     ];
-    all.extend(optional.into_iter().filter(|(_, v)| !v.is_empty()).map(|(key, value)| (key.to_owned(), value)));
+    all.extend(
+        optional.into_iter().chain(told).filter(|(_, v)| !v.is_empty()).map(|(key, value)| (key.to_owned(), value)),
+    );
     mapping(&all)
 }

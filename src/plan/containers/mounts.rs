@@ -29,6 +29,8 @@ pub(super) struct Mounted {
     pub(super) mounts: Vec<Value>,
     /// Named volumes of the project, by their names in the engine.
     pub(super) volumes: BTreeSet<String>,
+    /// Images that are mounted.
+    pub(super) images: BTreeSet<String>,
     /// Targets of volumes without a name.
     pub(super) anonymous: BTreeSet<String>,
 }
@@ -89,6 +91,9 @@ fn add_volume(project: &Project, volume: &ServiceVolumeConfig, mounted: &mut Mou
         } else {
             mounted.volumes.insert(source.clone());
         }
+    }
+    if volume.r#type == "image" {
+        mounted.images.insert(volume.source.clone());
     }
     let short = match volume.r#type.as_str() {
         "bind" => !bind_needs_mount(volume),

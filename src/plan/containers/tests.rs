@@ -255,3 +255,40 @@ fn the_goal_of_a_service_is_what_others_wait_for() {
     let goals: Vec<_> = all(text, (1, 41)).iter().map(|d| (d.goal, d.job)).collect();
     assert_eq!(goals, [(Goal::Serving, false), (Goal::Completed, true), (Goal::Serving, true)]);
 }
+
+#[test]
+fn the_checksum_over_files_follows_their_content_and_the_key() {
+    let text = "services: { web: { image: x, configs: [c], secrets: [s] }, none: { image: x } }\nconfigs: { c: { file: ./c } \
+                }\nsecrets: { s: { environment: TOKEN } }";
+    let sum = |content: &'static str, key: &str, text: &str| {
+        let read = |path: &Path| match path.ends_with("c") {
+            true => Ok(content.as_bytes().to_vec()),
+            false => Err(io::Error::from(io::ErrorKind::NotFound)),
+        };
+        let options = Options { key: Secret::new(key.to_owned()), read: &read, ..options((1, 41)) };
+        let all = desired(&project(text), &Peers::new(), &options).unwrap();
+        (all[0].files.clone(), all[1].files.clone(), all[1].hash.clone())
+    };
+    let (none, one, hash) = sum("one", "key", text);
+    assert_eq!((none.as_str(), one.len()), ("", 32));
+    assert_eq!(sum("one", "key", text).1, one);
+    assert_eq!(sum("two", "key", text).2, hash, "Compose's hash knows nothing of it");
+    assert_ne!(sum("two", "key", text).1, one);
+    assert_ne!(sum("one", "another", text).1, one);
+    assert_ne!(sum("one", "key", &text.replace("environment: TOKEN", "file: ./c")).1, one);
+}
+
+#[test]
+fn a_variable_that_is_not_set_is_no_content() {
+    let text = "services: { web: { image: x, secrets: [s] } }\nsecrets: { s: { environment: NONE } }";
+    assert!(refused(text, (1, 41)).contains("secret 's' is the content of NONE, which is not set"));
+}
+
+#[test]
+fn proxies_are_for_who_does_not_set_them() {
+    let proxies = [("HTTP_PROXY", "http://p"), ("no_proxy", "localhost")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+    let options = Options { proxies: proxies.into(), ..options((1, 41)) };
+    let text = service("environment: { no_proxy: , A: '1' }");
+    let all = desired(&project(&text), &Peers::new(), &options).unwrap();
+    assert_eq!(all[0].body("i", &[], None)["Env"], json!(["A=1", "no_proxy", "HTTP_PROXY=http://p"]));
+}

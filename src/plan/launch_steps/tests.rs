@@ -5,7 +5,7 @@ use crate::{
     execute::testing::{options, project},
     plan::{
         PullPolicy, containers, networks,
-        reconcile::{Existing, Step as Made},
+        reconcile::{Existing, Reconciled, Step as Made},
         volumes,
     },
 };
@@ -70,7 +70,7 @@ fn a_container_is_made_early_and_started_when_its_own_needs_hold() {
     assert_eq!(needs(&plan, "start:demo-migrate-1"), "ports start:demo-db-1 container:demo-migrate-1");
     assert_eq!(needs(&plan, "healthy:db"), "start:demo-db-1");
     assert_eq!(needs(&plan, "completed:migrate"), "start:demo-migrate-1");
-    assert_eq!(needs(&plan, "start:demo-web-1"), "ports healthy:db completed:migrate container:demo-web-1");
+    assert_eq!(needs(&plan, "start:demo-web-1"), "ports container:demo-web-1 healthy:db completed:migrate");
     assert_eq!(needs(&plan, "ready:web"), "start:demo-web-1");
     let waits: Vec<&str> = names(&plan).into_iter().filter(|n| n.starts_with("ready:")).collect();
     assert_eq!(waits, ["ready:web"], "the stricter wait stands for the general one");
@@ -156,4 +156,61 @@ fn always_with_a_dependency_is_warned_of() {
     let warnings = plan(text, |_| ()).warnings;
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(warnings[0].contains("service web") && warnings[0].contains("db"));
+}
+
+#[test]
+fn who_asked_to_be_restarted_is_stopped_before_its_dependency_and_after_its_own_dependants() {
+    let text = "services: { db: { image: a }, app: { image: a, depends_on: { db: { condition: service_started, restart: true \
+                } } }, web: { image: b, depends_on: { app: { condition: service_started }, db: { condition: \
+                service_started, restart: true } } } }";
+    let plan = plan(text, |launch| {
+        for step in &mut launch.reconciled.steps {
+            let there = Existing { id: "1".into(), name: step.desired.name.clone(), ..Existing::default() };
+            step.existing = Some(Existing { state: "running".into(), ..there });
+            step.action = match step.desired.service.as_str() {
+                "app" => reconcile::Action::Restart("db is replaced".into()),
+                _ => reconcile::Action::Replace("changed".into()),
+            };
+        }
+    });
+    assert_eq!(needs(&plan, "stop:demo-web-1"), "image:b container:demo-db-1", "it is not down before all is there");
+    assert_eq!(needs(&plan, "stop:demo-app-1"), "image:a container:demo-db-1 stop:demo-web-1");
+    assert_eq!(needs(&plan, "start:demo-db-1"), "container:demo-db-1 stop:demo-web-1 stop:demo-app-1");
+    assert_eq!(needs(&plan, "start:demo-app-1"), "start:demo-db-1");
+}
+
+#[test]
+fn what_is_used_as_it_is_and_what_is_left_alone_is_told() {
+    let plan = plan("services: { a: { image: a, volumes: ['data:/d'] } }\nvolumes: { data: {} }", |launch| {
+        launch.networks[0].1 = NetworkAction::KeepOther("another's network".into());
+        launch.volumes[0].1 = VolumeAction::KeepOther("older volume".into());
+        let orphan = Existing { name: "demo-old-1".into(), ..Existing::default() };
+        launch.reconciled.orphans.push(orphan);
+    });
+    let told = plan.warnings.join("; ");
+    assert!(told.contains("another's network; older volume; container demo-old-1"), "{told}");
+    assert_eq!(names(&plan), ["image:a", "container:demo-a-1", "start:demo-a-1", "ready:a"]);
+}
+
+#[test]
+fn an_image_that_is_mounted_is_brought_first() {
+    let text =
+        "services: { a: { image: a, pull_policy: never, volumes: [{ type: image, source: data, target: /d }] } }";
+    let project = project(text);
+    let desired = containers::desired(&project, &BTreeMap::new(), &options((1, 48))).unwrap();
+    let needed = crate::plan::images::needs(&desired);
+    let policies: Vec<_> = needed.iter().map(|need| (need.image.as_str(), need.policy)).collect();
+    assert_eq!(policies, [("a", PullPolicy::Never), ("data", PullPolicy::Missing)]);
+    let step = |desired| Made { desired, action: reconcile::Action::Create, existing: None };
+    let plan = launch_steps(Launch {
+        project: &project,
+        reconciled: Reconciled { steps: desired.into_iter().map(step).collect(), ..Reconciled::default() },
+        networks: Vec::new(),
+        volumes: Vec::new(),
+        missing: needed,
+        ready: Duration::from_secs(60),
+        unit: false,
+        replaced_images: Vec::new(),
+    });
+    assert_eq!(needs(&plan, "container:demo-a-1"), "image:a image:data");
 }

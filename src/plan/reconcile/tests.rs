@@ -33,7 +33,7 @@ fn there(project: &Project) -> There {
 
 fn plan(project: &Project, there: &There) -> Reconciled {
     let all = containers::desired(project, &peers("demo", &there.containers), &options((1, 41))).unwrap();
-    reconcile("demo", all, there).unwrap()
+    reconcile(project, all, there).unwrap()
 }
 
 fn actions(project: &Project, there: &There) -> Vec<Action> {
@@ -142,7 +142,7 @@ fn a_replacement_reaches_those_that_refer_to_it() {
     there.containers[0].labels.insert(labels::CONFIG_HASH.into(), "old".into());
     let actions = actions(&project, &there);
     assert!(matches!(&actions[1], Action::Replace(why) if why.contains("'a'")), "{actions:?}");
-    assert!(matches!(&actions[2], Action::Replace(why) if why.contains("'b'")), "{actions:?}");
+    assert!(matches!(&actions[2], Action::Restart(why) if why.contains("'b'")), "a link means a name: {actions:?}");
     assert!(matches!(&actions[3], Action::Restart(why) if why.contains("'a'")), "{actions:?}");
     assert_eq!(actions[4], Action::Keep);
 }
@@ -162,18 +162,58 @@ fn what_is_too_much_is_removed_and_what_is_gone_is_named() {
 }
 
 #[test]
-fn strangers_are_named_and_one_off_containers_are_nobodys() {
+fn one_off_containers_are_nobodys() {
     let project = project(WEB);
-    let all = || containers::desired(&project, &Peers::new(), &options((1, 41))).unwrap();
     let mut there = there(&project);
-    there.containers[0].labels.remove(labels::MANAGED);
-    let err = reconcile("demo", all(), &there).unwrap_err();
-    assert!(err.message.contains("demo-web-1") && err.message.contains("not made by rolecall"), "{err}");
     there.containers[0].name = "elsewhere".into();
     there.containers[0].labels.insert(labels::ONEOFF.into(), "True".into());
-    let plan = reconcile("demo", all(), &there).unwrap();
+    let plan = plan(&project, &there);
     assert_eq!(plan.steps[0].action, Action::Create);
     assert!(plan.remove.is_empty() && plan.orphans.is_empty());
+}
+
+#[test]
+fn a_stranger_that_is_what_has_to_be_is_left_alone_and_any_other_is_named() {
+    let project = project(WEB);
+    let with = |change: &dyn Fn(&mut Existing)| {
+        let mut there = there(&project);
+        for key in [labels::MANAGED, labels::INSTANCE] {
+            there.containers[0].labels.remove(key);
+        }
+        change(&mut there.containers[0]);
+        let all = containers::desired(&project, &Peers::new(), &options((1, 41))).unwrap();
+        reconcile(&project, all, &there)
+    };
+    let kept = with(&|_| ()).unwrap().steps.remove(0);
+    assert_eq!(kept.action, Action::Keep);
+    assert!(kept.desired.warnings[0].contains("demo-web-1 was made by Docker Compose"), "{:?}", kept.desired.warnings);
+    let label = |key: &'static str, value: &'static str| {
+        move |c: &mut Existing| {
+            c.labels.insert(key.to_owned(), value.to_owned());
+        }
+    };
+    let table: [(&dyn Fn(&mut Existing), &str); 5] = [
+        (&label(labels::CONFIG_HASH, "0"), "was not made by rolecall, and its service was changed"),
+        (&label(labels::IMAGE, "sha256:0"), "image x is another one now"),
+        (&label(labels::PROJECT, "other"), "it is of project 'other'"),
+        (&label(labels::PROJECT, ""), "it is of no project"),
+        (&|c| c.state = "exited".into(), "does not run"),
+    ];
+    for (change, why) in table {
+        let err = with(change).unwrap_err();
+        assert!(err.message.contains("demo-web-1, which is taken") && err.message.contains(why), "{err}");
+    }
+}
+
+#[test]
+fn orphans_are_removed_when_asked_and_a_service_without_containers_has_none() {
+    let two = project("services: { web: { image: x }, old: { image: x } }");
+    let mut gone = plan(&project("services: { web: { image: x, scale: 0 } }"), &there(&two));
+    let removed = |plan: &Reconciled| plan.remove.iter().map(|(c, _)| c.name.clone()).collect::<Vec<_>>();
+    assert_eq!(removed(&gone), ["demo-web-1"]);
+    gone.remove_orphans();
+    assert_eq!(removed(&gone), ["demo-web-1", "demo-old-1"]);
+    assert!(gone.orphans.is_empty());
 }
 
 #[test]

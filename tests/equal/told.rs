@@ -1,77 +1,14 @@
-//! Equal containers: what the engine tells of our containers, networks and volumes is what it tells of those that the
-//! real Docker Compose makes of the same project in the same folder, but for ids, times, addresses and our own labels.
-//!
-//! `ROLECALL_PEER_COMPOSE` names a `docker-compose` of version 2.40.3; without it these tests say that they were skipped.
+//! What an engine tells of a project: containers, networks and volumes, without what differs from one run to the next.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-};
+use std::{collections::BTreeMap, io::Read as _};
 
+use base64::Engine as _;
 use serde_json::{Value, json};
 
-use crate::support::{bed::Bed, dockerd::Engine};
-
-fn peer() -> Option<PathBuf> {
-    let found = std::env::var_os("ROLECALL_PEER_COMPOSE").map(PathBuf::from).filter(|path| path.exists());
-    if found.is_none() {
-        eprintln!("SKIPPED: ROLECALL_PEER_COMPOSE names no docker-compose to compare with");
-    }
-    found
-}
-
-#[test]
-fn a_wide_project_is_equal() {
-    compare("equal-wide");
-}
-
-#[test]
-fn namespaces_networks_and_volumes_of_all_kinds_are_equal() {
-    compare("equal-modes");
-}
-
-fn compare(project: &str) {
-    let Some(peer) = peer() else { return };
-    let bed = Bed::new();
-    let engine = bed.engine();
-    engine.import("rolecall-test/volume:1", &["VOLUME /imgvol", "ENV A=1", "ENTRYPOINT [\"/bin/sh\",\"-c\"]"]);
-    engine.post("/networks/create", &json!({ "Name": "equal-external" }));
-    engine.post("/volumes/create", &json!({ "Name": "equal-external" }));
-    bed.folder("equal", project);
-    bed.run().ready();
-    let ours = told(engine);
-    // In the same folder, and over our own containers: nothing is made anew.
-    let folder = bed.agent.state.join("projects/equal");
-    let before = ids(engine);
-    compose(&peer, engine, &folder, &["up", "--detach"]);
-    assert_eq!(ids(engine), before, "compose made anew what we had made");
-    bed.rolecall(&["down"]).ready();
-    compose(&peer, engine, &folder, &["down", "--volumes"]);
-    compose(&peer, engine, &folder, &["up", "--detach"]);
-    let theirs = told(engine);
-    let mut differences = Vec::new();
-    differ("", &json!(theirs), &json!(ours), &mut differences);
-    assert!(differences.is_empty(), "compose's, then ours:\n{}", differences.join("\n"));
-}
-
-fn compose(peer: &Path, engine: &Engine, folder: &Path, args: &[&str]) {
-    let done = Command::new(peer)
-        .args(args)
-        .current_dir(folder)
-        .env("DOCKER_HOST", engine.host())
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    assert!(done.status.success(), "compose {args:?}: {}", String::from_utf8_lossy(&done.stderr));
-}
-
-fn ids(engine: &Engine) -> Vec<(String, String)> {
-    engine.containers().into_iter().map(|(name, container)| (name, container["Id"].to_string())).collect()
-}
+use crate::support::dockerd::Engine;
 
 /// What there is of the project, by kind and name, without what differs from one run to the next.
-fn told(engine: &Engine) -> BTreeMap<String, Value> {
+pub(super) fn told(engine: &Engine) -> BTreeMap<String, Value> {
     let mut all = BTreeMap::new();
     let inspected: Vec<Value> = engine.names().iter().map(|name| engine.inspect(name)).collect();
     let text = Value::from(inspected).to_string();
@@ -81,6 +18,11 @@ fn told(engine: &Engine) -> BTreeMap<String, Value> {
         all.insert(format!("container {}", container["Name"]), container);
     }
     let of = |label: &Value| label["com.docker.compose.project"] == "equal";
+    for (name, listed) in engine.containers() {
+        if listed["State"] == "running" {
+            all.insert(format!("files {name}"), files(engine, &name));
+        }
+    }
     for network in engine.get("/networks").as_array().unwrap().iter().filter(|n| of(&n["Labels"])) {
         let mut network = network.clone();
         drop_keys(&mut network, &["Id", "Created", "Containers"]);
@@ -100,6 +42,34 @@ fn told(engine: &Engine) -> BTreeMap<String, Value> {
         all.insert(format!("volume {}", volume["Name"]), volume);
     }
     all
+}
+
+/// What was put into a container besides its image: kind and mode of everything, and owner and content of each file.
+fn files(engine: &Engine, name: &str) -> Value {
+    let changes = engine.get(&format!("/containers/{name}/changes"));
+    let paths = changes.as_array().into_iter().flatten().filter_map(|change| change["Path"].as_str());
+    paths.map(|path| (path.to_owned(), file(engine, &format!("/containers/{name}/archive?path={path}")))).collect()
+}
+
+fn file(engine: &Engine, archive: &str) -> Value {
+    /// How Go marks anything but a regular file.
+    const OTHER: u64 = 0x8f28_0000;
+    let looked = engine.ask("HEAD", archive, "").unwrap();
+    let stat = looked.headers.get("x-docker-container-path-stat").map(|stat| stat.as_bytes().to_vec());
+    let stat = base64::engine::general_purpose::STANDARD.decode(stat.unwrap_or_default()).unwrap();
+    let stat: Value = serde_json::from_slice(&stat).unwrap_or_default();
+    let mode = stat["mode"].as_u64().unwrap_or(OTHER);
+    if mode & OTHER != 0 {
+        return json!(format!("{mode:x}"));
+    }
+    let answer = engine.ask("GET", archive, "").unwrap();
+    let mut archive = tar::Archive::new(&answer.body[..]);
+    let mut entry = archive.entries().unwrap().next().unwrap().unwrap();
+    let header = entry.header();
+    let owner = format!("{}:{} {:o}", header.uid().unwrap(), header.gid().unwrap(), header.mode().unwrap());
+    let mut content = String::new();
+    entry.read_to_string(&mut content).unwrap();
+    json!([owner, content])
 }
 
 /// Ids, long and short, as the names of their containers.
@@ -196,7 +166,7 @@ fn sort(list: &mut Value) {
 }
 
 /// The places where two values differ.
-fn differ(path: &str, theirs: &Value, ours: &Value, found: &mut Vec<String>) {
+pub(super) fn differ(path: &str, theirs: &Value, ours: &Value, found: &mut Vec<String>) {
     match (theirs, ours) {
         (Value::Object(a), Value::Object(b)) => {
             let mut keys: Vec<_> = a.keys().chain(b.keys().filter(|key| !a.contains_key(*key))).collect();

@@ -1,0 +1,121 @@
+//! The engine that is launched on, and what containers get there besides their services.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    rc::Rc,
+    time::Duration,
+};
+
+use futures_util::future::try_join;
+use serde_json::Value;
+
+use crate::{
+    compose::Project,
+    error::Result,
+    execute::{Context, client_config, file_key},
+    fetch::Snapshot,
+    manifest::prepare::Prepared,
+    plan::containers::Options,
+    redact::Secret,
+    retry::Policy,
+    world::ApiVersion,
+};
+
+/// What is launched, and on what.
+pub struct LaunchState {
+    /// The project.
+    pub project: Rc<Project>,
+    /// The engine's answer to `GET /info`; null where none answers.
+    pub info: Value,
+    /// Whether containers whose service is gone are removed.
+    pub remove_orphans: bool,
+    /// The instance that launches.
+    pub instance: String,
+    api: ApiVersion,
+    containers_dir: Option<PathBuf>,
+    log_rotation: bool,
+    proxies: std::collections::BTreeMap<String, String>,
+    key: Secret<String>,
+    read: Box<dyn Fn(&Path) -> io::Result<Vec<u8>>>,
+}
+
+impl LaunchState {
+    /// What containers are made with besides their services.
+    pub fn options(&self) -> Options<'_> {
+        Options {
+            api: self.api,
+            instance: Some(self.instance.clone()),
+            environment_files: Vec::new(),
+            containers_dir: self.containers_dir.clone(),
+            log_rotation: self.log_rotation,
+            platform: std::env::var("DOCKER_DEFAULT_PLATFORM").ok().filter(|p| !p.is_empty()),
+            proxies: self.proxies.clone(),
+            key: self.key.clone(),
+            read: self.read.as_ref(),
+        }
+    }
+}
+
+/// What is to be launched.
+pub struct Look<'a> {
+    /// The project.
+    pub project: &'a Rc<Project>,
+    /// What it was made of.
+    pub prepared: &'a Prepared,
+    /// The instance that launches.
+    pub instance: &'a str,
+    /// Whether nothing is done afterwards, as for `plan`: an engine that does not answer counts as empty, since there
+    /// may be no Docker yet, and nothing is written.
+    pub idle: bool,
+    /// Whether containers whose service is gone are removed.
+    pub remove_orphans: bool,
+}
+
+/// Looks at the engine, and tells the steps of the run what they launch.
+///
+/// # Errors
+/// The engine does not answer; the state folder cannot be written.
+pub async fn look(cx: &Context, look: Look<'_>) -> Result<()> {
+    let Look { project, prepared, instance, idle, remove_orphans } = look;
+    let engine = cx.world.engine.as_ref();
+    let ask = async |_| try_join(engine.version(), engine.info()).await;
+    let (version, info) = if idle {
+        ask(1).await.unwrap_or_default()
+    } else {
+        cx.retry.run("ask the engine what it is", Policy::SERVICE.budget(Duration::from_secs(60)), ask).await?
+    };
+    let has_files = !project.configs.is_empty() || !project.secrets.is_empty();
+    cx.launching(Rc::new(LaunchState {
+        project: Rc::clone(project),
+        api: ApiVersion::spoken(&version).unwrap_or(ApiVersion::NEWEST),
+        remove_orphans,
+        instance: instance.to_owned(),
+        containers_dir: prepared.manifest.extension.host.containers_dir.clone(),
+        log_rotation: needs_rotation(&info, cx.docker_host.is_none()),
+        proxies: client_config::proxies(cx.docker_host.as_deref()),
+        key: file_key::read(&cx.paths, has_files && !idle)?,
+        read: reader(prepared),
+        info,
+    }));
+    Ok(())
+}
+
+/// Reads files of the project as they are about to be: what was fetched may not stand in its place yet.
+fn reader(prepared: &Prepared) -> Box<dyn Fn(&Path) -> io::Result<Vec<u8>>> {
+    let (dir, files): (PathBuf, Option<Rc<Snapshot>>) = (prepared.dir.clone(), prepared.files.clone());
+    Box::new(move |path| {
+        let relative = path.strip_prefix(&dir).ok().and_then(Path::to_str);
+        let fetched = relative.zip(files.as_ref()).and_then(|(path, files)| files.read(path).ok().flatten());
+        fetched.map_or_else(|| std::fs::read(path), Ok)
+    })
+}
+
+/// Whether containers need log rotation of their own: the engine writes json files, and its own settings, where they
+/// can be seen, do not rotate them.
+fn needs_rotation(info: &Value, local: bool) -> bool {
+    let driver = info["LoggingDriver"].as_str().unwrap_or("json-file");
+    let text = if local { std::fs::read(Path::new("/etc/docker/daemon.json")).unwrap_or_default() } else { Vec::new() };
+    let settings: Value = serde_json::from_slice(&text).unwrap_or_default();
+    driver == "json-file" && settings["log-opts"]["max-size"].is_null()
+}
