@@ -1,11 +1,17 @@
 //! `rolecall config`: a compose project as Docker Compose prints it.
 
-use std::{fmt::Write, path::PathBuf};
+use std::{
+    cell::RefCell,
+    ffi::OsStr,
+    fmt::Write,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
 
 use super::print;
 use crate::{
     cli::{ConfigArgs, ConfigFormat, ConfigList},
-    compose::{self, Disk, LoadOptions, Project},
+    compose::{self, Disk, Files, LoadOptions, Project, load::INPUT},
     error::{Cause, Error, Result},
     manifest::invalid,
     plan::containers::image_name,
@@ -16,20 +22,19 @@ use crate::{
 /// # Errors
 /// A project that is not valid, with its place; a service that does not exist.
 pub fn config(args: ConfigArgs) -> Result<u8> {
-    let here = std::env::current_dir().map_err(|e| Error::io("find", &PathBuf::from("."), &e))?;
     let options = LoadOptions {
-        working_dir: here,
+        working_dir: here()?,
         files: args.file,
         env_files: args.env_file,
         profiles: args.profile,
         project_name: args.project_name,
         project_directory: args.project_directory,
-        environment: std::env::vars().collect(),
+        environment: std::env::vars_os().map(|(name, value)| (lossy(&name), lossy(&value))).collect(),
         // Compose hashes a service here as it is before its environment files are read.
         unresolved: args.list.hash.is_some(),
         ..LoadOptions::default()
     };
-    let mut project = compose::load(&Disk, &options).map_err(|err| invalid(&err))?;
+    let mut project = compose::load(&Terminal::default(), &options).map_err(|err| invalid(&err))?;
     if !args.services.is_empty() {
         project = project.select(&args.services).map_err(|err| invalid(&err))?;
     }
@@ -41,6 +46,18 @@ pub fn config(args: ConfigArgs) -> Result<u8> {
         }),
     }
     Ok(0)
+}
+
+/// The folder that this is started in, by the name that the shell has for it: a symbolic link stays one.
+fn here() -> Result<PathBuf> {
+    let found = std::env::current_dir().map_err(|e| Error::io("find", Path::new("."), &e))?;
+    let named = std::env::var_os("PWD").map(PathBuf::from).filter(|named| named.is_absolute());
+    let same = |named: &PathBuf| Some(std::fs::canonicalize(named).ok()? == std::fs::canonicalize(&found).ok()?);
+    Ok(named.filter(|named| same(named) == Some(true)).unwrap_or(found))
+}
+
+fn lossy(text: &OsStr) -> String {
+    text.to_string_lossy().into_owned()
 }
 
 /// The part of a project that is asked for, in order; none if it is the whole.
@@ -77,10 +94,11 @@ fn part(project: &Project, list: &ConfigList) -> Result<Option<String>> {
 }
 
 fn hashes(project: &Project, which: &str) -> Result<String> {
-    let names: Vec<&str> = match which {
+    let mut names: Vec<&str> = match which {
         "*" => project.services.keys().map(String::as_str).collect(),
         list => list.split(',').collect(),
     };
+    names.sort_unstable();
     let mut text = String::new();
     for name in names {
         let hash = compose::print::hash(project, name).ok_or_else(|| {
@@ -92,6 +110,39 @@ fn hashes(project: &Project, which: &str) -> Result<String> {
         let _ = writeln!(text, "{name} {hash}");
     }
     Ok(text)
+}
+
+/// The files of this machine and what comes in on the standard input, read once.
+#[derive(Default)]
+struct Terminal {
+    input: RefCell<Option<Vec<u8>>>,
+}
+
+impl Files for Terminal {
+    fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
+        if path != Path::new(INPUT) {
+            return Disk.read(path);
+        }
+        let mut input = self.input.borrow_mut();
+        if input.is_none() {
+            let mut bytes = Vec::new();
+            io::stdin().lock().take(compose::files::LIMIT).read_to_end(&mut bytes)?;
+            *input = Some(bytes);
+        }
+        Ok(input.clone())
+    }
+
+    fn is_dir(&self, path: &Path) -> bool {
+        Disk.is_dir(path)
+    }
+
+    fn is_file(&self, path: &Path) -> bool {
+        Disk.is_file(path)
+    }
+
+    fn resolved(&self, path: &Path) -> Option<PathBuf> {
+        Disk.resolved(path)
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Files of `KEY=value` lines: `.env`, `env_file` and `label_file`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,6 +12,9 @@ use crate::compose::yaml::too_large;
 /// Bytes of an environment file at most.
 const LIMIT: usize = 1 << 20;
 
+/// Bytes of a line of a raw environment file, which Compose reads up to a limit.
+const RAW_LINE: usize = 64 << 10;
+
 /// Variables by name.
 pub type Variables = BTreeMap<String, String>;
 
@@ -21,8 +25,8 @@ pub type Variables = BTreeMap<String, String>;
 /// What is wrong with the text, at its line and column, without any value.
 pub fn parse(file: &Path, bytes: &[u8], variables: &mut Variables, lookup: Lookup<'_>) -> Result<(), Diagnostic> {
     let file = Arc::from(file);
-    let text = checked(&file, bytes)?;
-    let mut reader = Reader { file: &file, text, rest: text };
+    let (text, fault) = decoded(&file, bytes)?;
+    let mut reader = Reader { file: &file, text: &text, rest: &text };
     let mut left = LIMIT;
     while reader.next_statement() {
         let Some(key) = reader.key()? else { continue };
@@ -35,6 +39,9 @@ pub fn parse(file: &Path, bytes: &[u8], variables: &mut Variables, lookup: Looku
         let Key::Assigned(name) = key else { continue };
         let start = reader.rest;
         let value = reader.value(variables, lookup)?;
+        if let Some(fault) = fault.as_ref().filter(|_| value.contains(char::REPLACEMENT_CHARACTER)) {
+            return Err(fault.clone());
+        }
         let Some(rest) = left.checked_sub(value.len()) else {
             return Err(reader.fault(start, "too large once its variables are replaced"));
         };
@@ -50,17 +57,24 @@ pub fn parse(file: &Path, bytes: &[u8], variables: &mut Variables, lookup: Looku
 /// What is wrong with the text, at its line.
 pub fn parse_raw(file: &Path, bytes: &[u8], variables: &mut Variables, lookup: Lookup<'_>) -> Result<(), Diagnostic> {
     let file = Arc::from(file);
-    for (number, line) in (1..).zip(checked(&file, bytes)?.split('\n')) {
+    let (text, fault) = decoded(&file, bytes)?;
+    if let Some(fault) = fault {
+        return Err(fault);
+    }
+    for (number, line) in (1..).zip(text.split('\n')) {
         let line = line.strip_suffix('\r').unwrap_or(line).trim_start();
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
         let place = Position::new(&file, number, 1);
+        if line.len() >= RAW_LINE {
+            return Err(Diagnostic::new(&place, "", "the line is longer than 64 KiB"));
+        }
         let (key, value) = line.split_once('=').map_or((line, None), |(key, value)| (key, Some(value)));
         if key.is_empty() {
             return Err(Diagnostic::new(&place, "", "no variable name before '='"));
         }
-        if key.contains(char::is_whitespace) {
+        if key.contains([' ', '\t']) {
             return Err(Diagnostic::new(&place, "", "a variable name contains white space"));
         }
         if let Some(value) = value.map(str::to_owned).or_else(|| lookup(key)) {
@@ -70,22 +84,21 @@ pub fn parse_raw(file: &Path, bytes: &[u8], variables: &mut Variables, lookup: L
     Ok(())
 }
 
-/// The text of a file that is small, UTF-8 and without NUL bytes.
-fn checked<'a>(file: &Arc<Path>, bytes: &'a [u8]) -> Result<&'a str, Diagnostic> {
+/// The text of a file that is small and without NUL bytes. What is not UTF-8 is replaced, and the fault of it given,
+/// because nobody minds in which encoding a comment is.
+fn decoded<'a>(file: &Arc<Path>, bytes: &'a [u8]) -> Result<(Cow<'a, str>, Option<Diagnostic>), Diagnostic> {
     if bytes.len() > LIMIT {
         return Err(too_large(file, LIMIT));
     }
     let fault = |offset: usize, message: &str| {
         let before = String::from_utf8_lossy(&bytes[..offset]);
-        Err(Diagnostic::new(&position(file, &before), "", message))
+        Diagnostic::new(&position(file, &before), "", message)
     };
-    match std::str::from_utf8(bytes) {
-        Err(error) => fault(error.valid_up_to(), "the file is not UTF-8 text"),
-        Ok(text) => match text.find('\0') {
-            Some(offset) => fault(offset, "the file holds a NUL byte"),
-            None => Ok(text.strip_prefix('\u{feff}').unwrap_or(text)),
-        },
+    if let Some(offset) = bytes.iter().position(|byte| *byte == 0) {
+        return Err(fault(offset, "the file holds a NUL byte"));
     }
+    let wrong = std::str::from_utf8(bytes).err().map(|error| fault(error.valid_up_to(), "the file is not UTF-8 text"));
+    Ok((String::from_utf8_lossy(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)), wrong))
 }
 
 /// The place behind a text.
@@ -131,21 +144,27 @@ impl<'a> Reader<'a> {
             self.rest = after.trim_start_matches(is_blank);
         }
         let start = self.rest;
+        if start.is_empty() {
+            return Err(self.fault(start, "'export' without a variable name"));
+        }
         let allowed = |c: char| is_blank(c) || c.is_alphanumeric() || "_.-[]".contains(c);
-        let end = start.find(|c: char| !allowed(c)).unwrap_or(start.len());
+        let Some(end) = start.find(|c: char| !allowed(c)) else {
+            // without a line break behind it, Compose takes the last line for the value of a variable without a name
+            return Ok(Some(Key::Assigned("")));
+        };
         let key = start[..end].trim_end();
         let after = start[end..].chars().next();
-        if !matches!(after, None | Some('=' | ':' | '\n')) {
+        if !matches!(after, Some('=' | ':' | '\n')) {
             return Err(self.fault(&start[end..], "unexpected character in a variable name"));
         }
         if key.contains(' ') {
             return Err(self.fault(start, "a variable name cannot contain a space"));
         }
-        self.rest = start[end..].get(1..).unwrap_or_default().trim_start_matches(is_blank);
+        self.rest = start[end + 1..].trim_start_matches(is_blank);
         Ok(match after {
-            _ if key.is_empty() && after != Some('=') && after != Some(':') => None,
-            Some('=' | ':') => Some(Key::Assigned(key)),
-            _ => Some(Key::Inherited(key)),
+            Some('\n') if key.is_empty() => None,
+            Some('\n') => Some(Key::Inherited(key)),
+            _ => Some(Key::Assigned(key)),
         })
     }
 
@@ -203,37 +222,39 @@ fn unescape(value: &str) -> String {
         out.push_str(&rest[..at]);
         let after = &rest[at + 1..];
         let simple = match after.chars().next() {
-            Some('a') => Some("\u{7}"),
-            Some('b') => Some("\u{8}"),
-            Some('f') => Some("\u{c}"),
-            Some('n') => Some("\n"),
-            Some('r') => Some("\r"),
-            Some('t') => Some("\t"),
-            Some('v') => Some("\u{b}"),
-            Some('"') => Some("\""),
-            Some('\\') => Some("\\"),
-            Some('$') => Some("$$"),
-            _ => None,
+            Some('a') => "\u{7}",
+            Some('b') => "\u{8}",
+            Some('f') => "\u{c}",
+            Some('n') => "\n",
+            Some('r') => "\r",
+            Some('t') => "\t",
+            Some('v') => "\u{b}",
+            Some('"') => "\"",
+            Some('\\') => "\\",
+            Some('$') => "$$",
+            Some('0') => {
+                let end = after[1..].find(|c: char| !c.is_ascii_digit()).map_or(after.len(), |end| end + 1).min(4);
+                out.push_str(&octal(&after[1..end]));
+                rest = &after[end..];
+                continue;
+            }
+            _ => {
+                out.push('\\');
+                rest = after;
+                continue;
+            }
         };
-        if let Some(text) = simple {
-            out.push_str(text);
-            rest = &after[1..];
-        } else if let Some(c) = octal(after) {
-            out.push(c);
-            rest = &after[4..];
-        } else {
-            out.push('\\');
-            rest = after;
-        }
+        out.push_str(simple);
+        rest = &after[1..];
     }
     out.push_str(rest);
     out
 }
 
-/// `0` and three octal digits.
-fn octal(text: &str) -> Option<char> {
-    let digits = text.strip_prefix('0')?.get(..3)?;
-    u8::from_str_radix(digits, 8).ok().filter(|_| !digits.starts_with('+')).map(char::from)
+/// What `\0` and up to three digits mean: the character of that octal number. Of another number only the zero goes.
+fn octal(digits: &str) -> String {
+    let code = if digits.len() == 3 { u8::from_str_radix(digits, 8).ok() } else { None };
+    code.map_or_else(|| format!("\\{digits}"), |code| char::from(code).to_string())
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ pub trait Files {
 pub struct Disk;
 
 /// A file is not read further than this: one byte more than what any reader of this module accepts.
-const LIMIT: u64 = (1 << 20) + 1;
+pub const LIMIT: u64 = (1 << 20) + 1;
 
 impl Files for Disk {
     fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {

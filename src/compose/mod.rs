@@ -19,10 +19,10 @@
 //! again. Files that need not be there (`.env`, the override, an `env_file` with `required: false`) are only asked for
 //! through [`Files::is_file`].
 //!
-//! It differs from Compose on purpose in this: a second document in a file and a reference to another host are refused;
-//! a variable that stands alone on the last line of an environment file is inherited without a line break behind it,
-//! too; keys that start with `x-` in a mapping of labels or variables are labels and variables; a config that an
-//! included project takes from a variable is accepted.
+//! It differs from Compose on purpose in this: a second document in a file, UTF-16 and a reference to another host are
+//! refused; so are a value of an environment file that is not UTF-8 and an entry of `include` without a path; keys that
+//! start with `x-` in a mapping of labels or variables are labels and variables; a config that an included project
+//! takes from a variable is accepted; `!reset` holds where an alias or `<<` brings it, too.
 
 pub mod cast;
 pub mod dotenv;

@@ -26,8 +26,11 @@ type Chain = Vec<(PathBuf, String)>;
 /// # Errors
 /// A missing file or service, a cycle, or values that do not merge.
 pub(crate) fn apply(scope: &Scope<'_>, file: &Path, node: &mut Node, resets: &Resets) -> Result<(), Diagnostic> {
-    let Some(Value::Map(services)) = node.get_mut("services").map(|services| &mut services.value) else {
+    let Some(services) = node.get_mut("services") else {
         return Ok(());
+    };
+    let Value::Map(services) = &mut services.value else {
+        return Err(services.fault("services", format!("expected a mapping, found {}", services.kind())));
     };
     if !services.values().any(|service| service.get("extends").is_some()) {
         return Ok(());

@@ -104,8 +104,7 @@ fn variables(scope: &Scope<'_>, entry: &Node, folder: &Path, at: &str) -> Result
     let mut read = Variables::new();
     for (file, node) in files {
         let bytes = scope.reader.bytes(&file, node.map(|node| (node, at)))?;
-        let known = read.clone();
-        let lookup = |name: &str| scope.variables.get(name).or_else(|| known.get(name)).cloned();
+        let lookup = |name: &str| scope.variables.get(name).cloned();
         dotenv::parse(scope.reader.shown(&file), &bytes, &mut read, &lookup)?;
     }
     let mut all = scope.variables.clone();

@@ -6,13 +6,14 @@ pub(crate) mod scope;
 pub(crate) mod setup;
 
 pub(crate) use setup::FILES as DEFAULT_FILES;
+pub use setup::INPUT;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::compose::error::{Diagnostic, Error};
+use crate::compose::error::{Diagnostic, Error, Position};
 use crate::compose::files::Files;
-use crate::compose::node::Node;
+use crate::compose::node::{Map, Node};
 use crate::compose::project::Project;
 use crate::compose::{interpolate, merge, normalize};
 
@@ -91,6 +92,10 @@ pub fn load(files: &dyn Files, options: &LoadOptions) -> Result<Project, Error> 
 
     let scope = Scope::new(&reader, &setup.folder, &setup.variables);
     let mut model = scope.load(sources, &[])?;
+    if model.as_map().is_some_and(Map::is_empty) {
+        let file = setup.files.first().map_or(Path::new(""), |file| reader.shown(file));
+        return Err(Diagnostic::new(&Position::file(file), "", "the compose file is empty").into());
+    }
     normalize::normalize(&mut model, &name, &setup.variables);
     let profiles = match options.select {
         Select::Later => return Project::new(&reader, name, setup, model, vec!["*".to_owned()], options.unresolved),

@@ -101,14 +101,16 @@ impl<'a> Reader<'a> {
         spend(&self.text, values.values().map(String::len).sum()).then_some(()).ok_or_else(fault)
     }
 
-    /// The tree of a compose file, which must be a mapping.
-    pub(crate) fn tree(&self, path: &Path, named: Option<(&Node, &str)>) -> Result<Node, Diagnostic> {
+    /// The tree of a compose file, which must be a mapping; none if the file holds nothing.
+    pub(crate) fn tree(&self, path: &Path, named: Option<(&Node, &str)>) -> Result<Option<Node>, Diagnostic> {
         if self.root.is_some_and(|root| !path.starts_with(root)) {
             let fault = Diagnostic::general(format!("{} is outside of the project folder", self.shown(path).display()));
             return Err(named.map_or(fault.clone(), |(node, at)| fault.at(&node.position, at)));
         }
         let bytes = self.bytes(path, named)?;
-        let node = yaml::parse(&Arc::from(self.shown(path)), &bytes, yaml::Budget::default())?;
+        let Some(node) = yaml::parse(&Arc::from(self.shown(path)), &bytes, yaml::Budget::default())? else {
+            return Ok(None);
+        };
         let services = node.get("services").and_then(Node::as_map);
         if let Some((key, _)) = services.and_then(|map| map.get_index(SERVICES)) {
             return Err(Diagnostic::new(&key.position, "services", format!("more than {SERVICES} services")));
@@ -117,8 +119,7 @@ impl<'a> Reader<'a> {
             return Err(node.fault("", "the files of the project are too large"));
         }
         match node.value {
-            Value::Map(_) => Ok(node),
-            Value::Null => Err(Diagnostic::new(&Position::file(self.shown(path)), "", "the compose file is empty")),
+            Value::Map(_) => Ok(Some(node)),
             _ => Err(node.fault("", format!("a compose file must be a mapping, found {}", node.kind()))),
         }
     }
@@ -163,9 +164,10 @@ impl<'a> Scope<'a> {
     pub(crate) fn load(&self, sources: Vec<Source>, included: &[PathBuf]) -> Result<Node, Error> {
         let mut model: Option<Node> = None;
         for source in sources {
-            model = Some(self.add(model, source, included)?);
+            model = self.add(model, source, included)?;
         }
-        let mut model = model.ok_or_else(|| Diagnostic::general("no compose file is given"))?;
+        let nowhere = Position::file(self.reader.shown(self.folder));
+        let mut model = model.unwrap_or_else(|| Node::mapping(&nowhere, Vec::new()));
         rules::set_defaults(&mut model);
         rules::check(&model)?;
         self.base(self.folder).resolve(&mut model)?;
@@ -178,11 +180,11 @@ impl<'a> Scope<'a> {
     }
 
     /// Merges one more file into the model.
-    fn add(&self, model: Option<Node>, source: Source, included: &[PathBuf]) -> Result<Node, Error> {
+    fn add(&self, model: Option<Node>, source: Source, included: &[PathBuf]) -> Result<Option<Node>, Error> {
         let (path, mut node, fragment) = match source {
             Source::Tree(path, node) => (path, node, false),
             Source::Named(path, named) => {
-                let node = self.reader.tree(&path, Some((&named, "include")))?;
+                let Some(node) = self.reader.tree(&path, Some((&named, "include")))? else { return Ok(model) };
                 (path, node, false)
             }
             Source::Fragment(node) => (node.position.file.to_path_buf(), node, true),
@@ -212,7 +214,7 @@ impl<'a> Scope<'a> {
             map.shift_remove("version");
         }
         tidy(&mut merged)?;
-        Ok(merged)
+        Ok(Some(merged))
     }
 
     /// The services of a file that others extend: long forms, absolute paths, not yet checked.
@@ -220,7 +222,7 @@ impl<'a> Scope<'a> {
         if let Some(known) = self.bases.borrow().get(path) {
             return Ok(Rc::clone(known));
         }
-        let mut node = self.reader.tree(path, Some((named, at)))?;
+        let mut node = self.reader.tree(path, Some((named, at)))?.unwrap_or_else(|| Node::null(&named.position));
         let resets = Resets::take(&mut node);
         interpolate::interpolate(&mut node, &self.lookup(), &self.reader.text)?;
         merge::enforce_unique(&mut node)?;

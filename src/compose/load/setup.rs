@@ -17,6 +17,9 @@ pub(crate) const FILES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-comp
 pub(crate) const OVERRIDES: [&str; 4] =
     ["compose.override.yml", "compose.override.yaml", "docker-compose.override.yml", "docker-compose.override.yaml"];
 
+/// The path that stands for the standard input where a compose file is asked for.
+pub const INPUT: &str = "-";
+
 /// The start of a load.
 pub(crate) struct Setup {
     /// Compose files, absolute.
@@ -29,20 +32,28 @@ pub(crate) struct Setup {
 
 impl Setup {
     pub(crate) fn find(reader: &Reader<'_>, options: &LoadOptions) -> Result<Self, Error> {
-        let absolute = |file: &PathBuf| path::clean(&options.working_dir.join(file));
+        let absolute = |file: &PathBuf| absolute(options, &file.to_string_lossy());
         let mut files: Vec<PathBuf> = options.files.iter().map(absolute).collect();
         if let Some(file) = options.files.iter().find(|file| is_remote(&file.to_string_lossy())) {
             let message = format!("{} is not a file of this machine", file.display());
             return Err(Diagnostic::general(message).into());
         }
-        let fixed = options.project_directory.as_ref().map(absolute);
+        let fixed = options.project_directory.as_ref().filter(|folder| !folder.as_os_str().is_empty()).map(absolute);
         let folder = |files: &[PathBuf]| {
-            let first = files.first().and_then(|file| file.parent());
+            let first = files.iter().find(|file| *file != Path::new(INPUT)).and_then(|file| file.parent());
             fixed.clone().unwrap_or_else(|| first.unwrap_or(&options.working_dir).to_owned())
         };
-        let mut variables = options.environment.clone();
-        variables.entry("PWD".to_owned()).or_insert_with(|| options.working_dir.to_string_lossy().into_owned());
-        read_variables(reader, options, &folder(&files), &mut variables)?;
+        let mut shell = options.environment.clone();
+        shell.entry("PWD".to_owned()).or_insert_with(|| options.working_dir.to_string_lossy().into_owned());
+        // what the first files of variables say to Compose itself counts as if the shell had said it
+        for (name, value) in read_variables(reader, options, &shell, &shell, &folder(&files))? {
+            if name.starts_with("COMPOSE_") {
+                shell.entry(name).or_insert(value);
+            }
+        }
+        let mut variables = shell.clone();
+        let first = read_variables(reader, options, &shell, &variables, &folder(&files))?;
+        add(&mut variables, first);
         if files.is_empty() {
             files = named_by_variable(options, &variables);
         }
@@ -55,13 +66,15 @@ impl Setup {
             return Err(Diagnostic::general(message).help(format!("looked for {}", FILES.join(", "))).into());
         }
         let folder = folder(&files);
-        read_variables(reader, options, &folder, &mut variables)?;
+        let own = read_variables(reader, options, &shell, &variables, &folder)?;
+        add(&mut variables, own);
         Ok(Self { files, folder, variables })
     }
 
-    /// The trees of the compose files.
+    /// The trees of the compose files that hold anything.
     pub(crate) fn trees(&self, reader: &Reader<'_>) -> Result<Vec<(PathBuf, Node)>, Diagnostic> {
-        self.files.iter().map(|file| Ok((file.clone(), reader.tree(file, None)?))).collect()
+        let tree = |file: &PathBuf| Ok(reader.tree(file, None)?.map(|node| (file.clone(), node)));
+        self.files.iter().filter_map(|file| tree(file).transpose()).collect()
     }
 
     /// The project's name; it becomes a variable, too.
@@ -85,7 +98,8 @@ impl Setup {
             let fits = *name == normalize_project_name(name);
             return if fits { Ok(name.clone()) } else { Err(invalid_name(name, origin)) };
         }
-        let named = trees.iter().rev().find_map(|(_, tree)| tree.get("name").filter(|name| name.as_str() != Some("")));
+        let says = |name: &&Node| !name.is_null() && name.as_str() != Some("");
+        let named = trees.iter().rev().find_map(|(_, tree)| tree.get("name").filter(says));
         if let Some(node) = named.filter(|node| node.as_str().is_some()) {
             let lookup = |name: &str| self.variables.get(name).cloned();
             return Ok(normalize_project_name(&interpolate::text(node, &["name"], &lookup)?));
@@ -104,50 +118,66 @@ impl Setup {
     }
 }
 
-/// Adds the variables of the files that are asked for, or of `.env`; what is known stays.
+/// A path of an option, absolute; that of the standard input stays.
+fn absolute(options: &LoadOptions, path: &str) -> PathBuf {
+    if path == INPUT { PathBuf::from(path) } else { path::clean(&options.working_dir.join(path)) }
+}
+
+/// Adds variables; those that are known stay.
+fn add(variables: &mut Variables, more: Variables) {
+    for (name, value) in more {
+        variables.entry(name).or_insert(value);
+    }
+}
+
+/// The variables of the files that are asked for, or of `.env`; a value may use those that are `known`.
 fn read_variables(
     reader: &Reader<'_>,
     options: &LoadOptions,
+    shell: &Variables,
+    known: &Variables,
     folder: &Path,
-    variables: &mut Variables,
-) -> Result<(), Diagnostic> {
-    let named = variables.get("COMPOSE_ENV_FILES").filter(|_| options.env_files.is_empty());
+) -> Result<Variables, Diagnostic> {
+    let named = options.environment.get("COMPOSE_ENV_FILES").filter(|_| options.env_files.is_empty());
     let named = named.into_iter().flat_map(|list| list.split(',')).filter(|name| !name.is_empty()).map(PathBuf::from);
     let files: Vec<PathBuf> = options.env_files.iter().cloned().chain(named).collect();
     let mut files: Vec<PathBuf> = files.iter().map(|file| path::clean(&options.working_dir.join(file))).collect();
-    let disabled = options
-        .environment
-        .get("COMPOSE_DISABLE_ENV_FILE")
-        .is_some_and(|value| matches!(value.as_str(), "1" | "t" | "T" | "TRUE" | "true" | "True"));
     let own = folder.join(".env");
-    if files.is_empty() && !disabled && reader.files.is_file(&own) {
+    if files.is_empty() && !disabled(shell)? && reader.files.is_file(&own) {
         files.push(own);
     }
     let mut read = Variables::new();
     for file in files {
         let bytes = reader.bytes(&file, None)?;
-        let known = read.clone();
-        let lookup = |name: &str| variables.get(name).or_else(|| known.get(name)).cloned();
-        dotenv::parse(reader.shown(&file), &bytes, &mut read, &lookup)?;
+        dotenv::parse(reader.shown(&file), &bytes, &mut read, &|name| known.get(name).cloned())?;
     }
-    for (name, value) in read {
-        variables.entry(name).or_insert(value);
+    Ok(read)
+}
+
+/// Whether `.env` is to be left alone.
+fn disabled(shell: &Variables) -> Result<bool, Diagnostic> {
+    const NAME: &str = "COMPOSE_DISABLE_ENV_FILE";
+    let Some(text) = shell.get(NAME) else { return Ok(false) };
+    match text.as_str() {
+        "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok(true),
+        "0" | "f" | "F" | "FALSE" | "false" | "False" => Ok(false),
+        _ => Err(Diagnostic::general(format!("{NAME} must be true or false"))),
     }
-    Ok(())
 }
 
 /// The files of `COMPOSE_FILE`.
 fn named_by_variable(options: &LoadOptions, variables: &Variables) -> Vec<PathBuf> {
     let separator = variables.get("COMPOSE_PATH_SEPARATOR").filter(|text| !text.is_empty());
-    let list = variables.get("COMPOSE_FILE").filter(|list| !list.is_empty());
-    let names = list.into_iter().flat_map(|list| list.split(separator.map_or(":", String::as_str)));
-    names.map(|name| path::clean(&options.working_dir.join(name))).collect()
+    let list = variables.get("COMPOSE_FILE").into_iter();
+    let names = list.flat_map(|list| list.split(separator.map_or(":", String::as_str)));
+    names.map(|name| absolute(options, name)).collect()
 }
 
 /// The default file of a folder or of the nearest one above it, and its override.
 fn default_files(reader: &Reader<'_>, folder: &Path, with_override: bool) -> Vec<PathBuf> {
+    let there = |path: &Path| reader.files.is_file(path) || reader.files.is_dir(path);
     for folder in folder.ancestors() {
-        let find = |names: &[&str]| names.iter().map(|name| folder.join(name)).find(|file| reader.files.is_file(file));
+        let find = |names: &[&str]| names.iter().map(|name| folder.join(name)).find(|file| there(file));
         if let Some(file) = find(&FILES) {
             let more = if with_override { find(&OVERRIDES) } else { None };
             return std::iter::once(file).chain(more).collect();

@@ -1,3 +1,5 @@
+mod setup;
+
 use std::path::{Path, PathBuf};
 
 use super::*;

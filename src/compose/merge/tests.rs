@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 fn tree(text: &str) -> Node {
-    yaml::parse(&Arc::from(Path::new("c.yaml")), text.as_bytes(), yaml::Budget::default()).unwrap()
+    yaml::parse(&Arc::from(Path::new("c.yaml")), text.as_bytes(), yaml::Budget::default()).unwrap().unwrap()
 }
 
 fn merged(base: &str, over: &str) -> String {

@@ -27,7 +27,7 @@ pub(super) fn resolve(
         let named = root.at(["services", &service.name, "env_file", &index.to_string()]);
         let at = format!("services.{}.env_file[{index}]", service.name);
         let path = Path::new(&file.path);
-        if !file.required && !reader.files.is_file(path) {
+        if !file.required && !reader.files.is_file(path) && !reader.files.is_dir(path) {
             continue;
         }
         let bytes = reader.bytes(path, named.map(|node| (node, at.as_str())))?;

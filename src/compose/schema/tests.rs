@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 fn faults(text: &str) -> Vec<String> {
-    let node = yaml::parse(&Arc::from(Path::new("c.yaml")), text.as_bytes(), yaml::Budget::default()).unwrap();
+    let node = yaml::parse(&Arc::from(Path::new("c.yaml")), text.as_bytes(), yaml::Budget::default()).unwrap().unwrap();
     check(&node, &PROJECT, "").iter().map(ToString::to_string).collect()
 }
 

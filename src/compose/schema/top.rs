@@ -28,7 +28,7 @@ pub static INCLUDE: Shape = Shape::List(&Shape::Either(&[STRING, INCLUDE_LONG]),
 const INCLUDE_LONG: Shape = Shape::Object(&Object {
     attributes: &[("env_file", STRING_OR_LIST), ("path", STRING_OR_LIST), ("project_directory", STRING)],
     required: &["path"],
-    extensible: false,
+    extensible: true,
 });
 
 const EXTERNAL: Shape = Shape::Either(&[

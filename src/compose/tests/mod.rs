@@ -21,7 +21,9 @@ fn cases(count: u32) -> ProptestConfig {
 }
 
 fn parsed(text: &str) -> Result<Node, Diagnostic> {
-    yaml::parse(&Arc::from(Path::new("f.yaml")), text.as_bytes(), yaml::Budget::default())
+    let place = Position::new(&Arc::from(Path::new("f.yaml")), 1, 1);
+    let read = yaml::parse(&place.file, text.as_bytes(), yaml::Budget::default());
+    read.map(|node| node.unwrap_or_else(|| Node::null(&place)))
 }
 
 /// The tree of JSON, which YAML reads as it is.

@@ -1,5 +1,7 @@
 //! What a scalar means, by the rules of the YAML library that Compose uses: YAML 1.2 with 1.1's octal numbers.
 
+use base64::Engine;
+
 use crate::compose::node::Value;
 
 const CORE: &str = "tag:yaml.org,2002:";
@@ -10,17 +12,22 @@ const CORE: &str = "tag:yaml.org,2002:";
 /// A message when an explicit tag does not fit the text.
 pub(super) fn resolve(text: String, plain: bool, tag: Option<(&str, &str)>) -> Result<Value, String> {
     let kind = match tag {
-        None if plain => {
+        None | Some(("", "!") | ("!", "")) if plain => {
             let value = implicit(&text).or_else(|| timestamp(&text).map(Value::Time));
             return Ok(value.unwrap_or(Value::Text(text)));
         }
         Some((CORE, kind)) => kind,
-        // `!` alone and a tag that nobody knows: a text
+        // a tag that nobody knows: a text
         _ => return Ok(Value::Text(text)),
     };
     let value = if kind == "str" { None } else { implicit(&text) };
     match (kind, value) {
         ("str", _) => Ok(Value::Text(text)),
+        ("binary", _) => {
+            let bytes = base64::engine::general_purpose::STANDARD.decode(text.replace(char::is_whitespace, ""));
+            let text = bytes.ok().and_then(|bytes| String::from_utf8(bytes).ok());
+            text.map(Value::Text).ok_or_else(|| "the value is not base64 of UTF-8 text".to_owned())
+        }
         ("null", Some(value @ Value::Null))
         | ("bool", Some(value @ Value::Bool(_)))
         | ("int", Some(value @ (Value::Int(_) | Value::Large(_))))

@@ -1,7 +1,9 @@
 use super::*;
+use crate::compose::node::{Tag, Value};
 
 fn read(text: &str) -> Result<Node, Diagnostic> {
-    parse(&Arc::from(Path::new("f.yaml")), text.as_bytes(), Budget::default())
+    let read = parse(&Arc::from(Path::new("f.yaml")), text.as_bytes(), Budget::default());
+    read.map(|node| node.expect("a document"))
 }
 
 fn wrong(text: &str) -> String {
@@ -40,6 +42,24 @@ fn scalars_resolve_as_in_compose() {
     }
     assert!(node.get("g").unwrap().is_null() && node.get("h").unwrap().is_null());
     assert_eq!(node.get("k").unwrap().as_str(), Some("5"));
+}
+
+#[test]
+fn tags_and_quotes_are_read_as_go_reads_them() {
+    for (text, want) in [
+        ("a: ! 1", Value::Int(1)),
+        ("a: ! '1'", Value::Text("1".into())),
+        ("a: !!binary aGVsbG8=", Value::Text("hello".into())),
+        ("a: !custom x", Value::Text("x".into())),
+        ("a: \"b\nc\"", Value::Text("b c".into())),
+        ("b:\n  - a: 'x\n  y\n\n z'\na: 1", Value::Int(1)),
+    ] {
+        assert_eq!(read(text).unwrap().get("a").unwrap(), &Node::new(want, &Position::file(Path::new("f"))), "{text}");
+    }
+    let node = read("b:\n  - a: 'x\n  y\n\n z'\n    c: d\n").unwrap();
+    assert_eq!(node.at(["b", "0", "a"]).unwrap().as_str(), Some("x y\nz"));
+    assert_eq!(node.at(["b", "0", "c"]).unwrap().position.line, 6);
+    assert!(wrong(&format!("a: 'x\n{}'", "y\n".repeat(200))).contains("indentation"));
 }
 
 #[test]
@@ -105,14 +125,18 @@ fn what_is_wrong_is_said_with_its_place() {
     assert_eq!(wrong("a: x\nb: \0\n"), "f.yaml:2:4: the file holds a NUL byte");
     let error = parse(&Arc::from(Path::new("f")), b"a: \xff", Budget::default()).unwrap_err();
     assert_eq!(error.to_string(), "f:1:4: the file is not UTF-8 text");
+    assert_eq!(wrong("\n\ta: 1\n"), "f.yaml:2:1: not valid YAML: a tab cannot indent");
+    assert!(wrong("a: !!binary '?'\n").contains("not base64"));
     assert!(wrong("a: &a [*a]\n").contains("refers to the collection that it stands in"));
 }
 
 #[test]
-fn a_byte_order_mark_is_ignored_and_an_empty_file_is_null() {
+fn a_byte_order_mark_is_ignored_and_an_empty_file_is_no_document() {
     assert_eq!(read("\u{feff}a: 1\n").unwrap().get("a").unwrap().as_int(), Some(1));
-    assert!(read("").unwrap().is_null());
-    assert!(read("# only a comment\n").unwrap().is_null());
+    for (text, found) in [("", false), ("# only a comment\n", false), ("---\n", true), ("null", true)] {
+        let node = parse(&Arc::from(Path::new("f")), text.as_bytes(), Budget::default()).unwrap();
+        assert_eq!(node.is_some_and(|node| node.is_null()), found, "{text:?}");
+    }
 }
 
 #[test]
