@@ -119,6 +119,9 @@ fn validate_accepts_what_is_right_and_lists_the_services() {
     fs::write(&file, compose).unwrap();
     bed.rolecall(&["validate", file.to_str().unwrap()]).ready().prints("valid").prints("web").prints("worker");
     bed.rolecall(&["validate", bed.dir.path().to_str().unwrap()]).ready();
+    fs::write(&file, "services:\n  web:\n    image: \"web:${TAG}${ROLECALL_TAG_x}\"\n").unwrap();
+    let warned = bed.rolecall(&["validate", file.to_str().unwrap()]).ready().says("3:12: variable TAG is not set");
+    assert!(!warned.stderr.contains("ROLECALL_TAG_x"), "{}", warned.told());
     bed.rolecall(&["validate", "/no/such/compose.yaml"]).exits(3).says("/no/such/compose.yaml");
 }
 

@@ -8,6 +8,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use tracing::warn;
+
 use super::print;
 use crate::{
     cli::{ConfigArgs, ConfigFormat, ConfigList},
@@ -35,6 +37,9 @@ pub fn config(args: ConfigArgs) -> Result<u8> {
         ..LoadOptions::default()
     };
     let mut project = compose::load(&Terminal::default(), &options).map_err(|err| invalid(&err))?;
+    for warning in project.warnings() {
+        warn!("{warning}");
+    }
     if !args.services.is_empty() {
         project = project.select(&args.services).map_err(|err| invalid(&err))?;
     }

@@ -5,6 +5,8 @@ use std::{
     path::Path,
 };
 
+use tracing::warn;
+
 use super::print;
 use crate::{
     compose::{Disk, Project},
@@ -38,12 +40,18 @@ pub fn validate(file: &Path, roles: Option<&str>, environment: Option<String>) -
         Some(text) => vec![settings::roles(text)?],
         None => manifest::role_sets(&Disk, &reading, &extension, &placeholders(&extension.variables))?,
     };
-    let mut services = BTreeSet::new();
+    let (mut services, mut warnings) = (BTreeSet::new(), BTreeSet::new());
     for set in &sets {
         reading.roles.clone_from(set);
-        let project = check(&reading, &extension)?;
+        let mut project = check(&reading, &extension)?;
+        // What an instance has, this place may not.
+        project.unset.retain(|variable, _| !variable.starts_with("ROLECALL_"));
+        warnings.extend(project.warnings());
         name = project.name;
         services.extend(project.services.into_keys());
+    }
+    for warning in warnings {
+        warn!("{warning}");
     }
     let list = services.into_iter().collect::<Vec<_>>().join(", ");
     print(&format!("{}: valid, project {name}, services: {list}\n", file.display()));

@@ -1,20 +1,28 @@
 //! Variables and types of a whole tree: texts are replaced first, then read as the type that their place wants.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 
-use crate::compose::error::{Diagnostic, Kind};
+use crate::compose::error::{Diagnostic, Kind, Position};
 use crate::compose::node::{Node, Value};
 use crate::compose::template::{self, Fault, Lookup};
 use crate::compose::{cast, path};
 
 /// Replaces the variables of every text in a tree, then casts the texts whose place asks for another type. `left` are
-/// the bytes that such texts may still have.
+/// the bytes that such texts may still have; `unset` gets the variables that have no value and no default, and where
+/// each of them stands first.
 ///
 /// # Errors
 /// The first text that cannot be interpolated or cast.
-pub(crate) fn interpolate(node: &mut Node, lookup: Lookup<'_>, left: &Cell<usize>) -> Result<(), Diagnostic> {
+pub(crate) fn interpolate(
+    node: &mut Node,
+    lookup: Lookup<'_>,
+    left: &Cell<usize>,
+    unset: &mut BTreeMap<String, Position>,
+) -> Result<(), Diagnostic> {
     walk(node, &mut Vec::new(), &mut |text, node, at| {
-        let replaced = template::substitute(text, lookup).and_then(|replaced| {
+        let mut note = |name: &str| _ = unset.entry(name.to_owned()).or_insert_with(|| node.position.clone());
+        let replaced = template::substitute_noting(text, lookup, &mut note).and_then(|replaced| {
             left.set(left.get().checked_sub(replaced.len()).ok_or(Fault::TooLarge)?);
             Ok(replaced)
         });

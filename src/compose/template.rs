@@ -24,8 +24,18 @@ pub enum Fault {
 /// # Errors
 /// The first [`Fault`] of the text.
 pub fn substitute(template: &str, lookup: Lookup<'_>) -> Result<String, Fault> {
-    expand(template, lookup, 0)
+    substitute_noting(template, lookup, &mut |_| ())
 }
+
+/// The same; `unset` is told the variables that have no value where nothing says what to do then.
+///
+/// # Errors
+/// The first [`Fault`] of the text.
+pub fn substitute_noting(template: &str, lookup: Lookup<'_>, unset: Unset<'_>) -> Result<String, Fault> {
+    expand(template, lookup, unset, 0)
+}
+
+type Unset<'u> = &'u mut dyn FnMut(&str);
 
 /// Bytes of one text at most.
 const LIMIT: usize = 4 << 20;
@@ -33,7 +43,7 @@ const LIMIT: usize = 4 << 20;
 /// Defaults inside of defaults at most.
 const DEPTH: usize = 50;
 
-fn expand(template: &str, lookup: Lookup<'_>, depth: usize) -> Result<String, Fault> {
+fn expand(template: &str, lookup: Lookup<'_>, unset: Unset<'_>, depth: usize) -> Result<String, Fault> {
     if depth > DEPTH {
         return Err(Fault::Invalid);
     }
@@ -50,10 +60,10 @@ fn expand(template: &str, lookup: Lookup<'_>, depth: usize) -> Result<String, Fa
             out.push('$');
             rest = after;
         } else if !name.is_empty() {
-            out.push_str(&lookup(name).unwrap_or_default());
+            out.push_str(&plain(name, lookup, unset));
             rest = &rest[name.len()..];
         } else if let Some(inside) = rest.strip_prefix('{') {
-            let (value, after) = braced(inside, lookup, depth)?;
+            let (value, after) = braced(inside, lookup, unset, depth)?;
             out.push_str(&value);
             rest = after;
         } else {
@@ -64,15 +74,23 @@ fn expand(template: &str, lookup: Lookup<'_>, depth: usize) -> Result<String, Fa
     Ok(out)
 }
 
+/// The value of a variable that stands alone.
+fn plain(name: &str, lookup: Lookup<'_>, unset: Unset<'_>) -> String {
+    lookup(name).unwrap_or_else(|| {
+        unset(name);
+        String::new()
+    })
+}
+
 /// The value of what stands behind `${`, and the text behind its closing brace.
-fn braced<'a>(inside: &'a str, lookup: Lookup<'_>, depth: usize) -> Result<(String, &'a str), Fault> {
+fn braced<'a>(inside: &'a str, lookup: Lookup<'_>, unset: Unset<'_>, depth: usize) -> Result<(String, &'a str), Fault> {
     let name = name_at(inside);
     let tail = &inside[name.len()..];
     if name.is_empty() {
         return Err(Fault::Invalid);
     }
     if let Some(after) = tail.strip_prefix('}') {
-        return Ok((lookup(name).unwrap_or_default(), after));
+        return Ok((plain(name, lookup, unset), after));
     }
     let (strict, operand) = tail.strip_prefix(':').map_or((false, tail), |operand| (true, operand));
     let operator = operand.chars().next().filter(|c| "-+?".contains(*c)).ok_or(Fault::Invalid)?;
@@ -80,7 +98,7 @@ fn braced<'a>(inside: &'a str, lookup: Lookup<'_>, depth: usize) -> Result<(Stri
     let line = operand.split('\n').next().unwrap_or_default();
     let end = closing(line).or_else(|| line.rfind('}')).ok_or(Fault::Invalid)?;
     // the other text is read even where it is not used, so that a fault in it never hides
-    let other = expand(&operand[..end], lookup, depth + 1)?;
+    let other = expand(&operand[..end], lookup, unset, depth + 1)?;
     let value = lookup(name).filter(|value| !strict || !value.is_empty());
     let value = match (operator, value) {
         ('-', None) | ('+', Some(_)) => other,

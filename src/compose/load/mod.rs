@@ -97,11 +97,16 @@ pub fn load(files: &dyn Files, options: &LoadOptions) -> Result<Project, Error> 
         return Err(Diagnostic::new(&Position::file(file), "", "the compose file is empty").into());
     }
     normalize::normalize(&mut model, &name, &setup.variables);
-    let profiles = match options.select {
-        Select::Later => return Project::new(&reader, name, setup, model, vec!["*".to_owned()], options.unresolved),
-        Select::Active => setup.profiles(options),
+    let (profiles, active) = match options.select {
+        Select::Later => (vec!["*".to_owned()], None),
+        Select::Active => (Vec::new(), Some(setup.profiles(options))),
     };
-    Project::new(&reader, name, setup, model, Vec::new(), options.unresolved)?.with_profiles(&profiles)
+    let mut project = Project::new(&reader, name, setup, model, profiles, options.unresolved)?;
+    project.unset = reader.unset.take();
+    match active {
+        None => Ok(project),
+        Some(profiles) => project.with_profiles(&profiles),
+    }
 }
 
 /// Reads `x-rolecall` and `name:` of a project whose other variables may not be known yet.
@@ -122,7 +127,7 @@ pub fn peek(files: &dyn Files, options: &LoadOptions) -> Result<Peek, Error> {
         map.retain(|key, _| key.name == crate::compose::EXTENSION);
         let lookup = |name: &str| Some(setup.variables.get(name).cloned().unwrap_or_default());
         // a text that cannot be interpolated stays: loading says what is wrong with it
-        let _ = interpolate::interpolate(&mut node, &lookup, &reader.text);
+        let _ = interpolate::interpolate(&mut node, &lookup, &reader.text, &mut BTreeMap::new());
         merged = Some(match merged {
             Some(mut earlier) => {
                 resets.apply(&mut earlier);

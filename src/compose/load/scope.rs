@@ -45,6 +45,8 @@ pub(crate) struct Reader<'a> {
     nodes: Cell<usize>,
     /// Bytes that replaced texts may still have.
     pub(crate) text: Cell<usize>,
+    /// Variables that have no value and no default, and where each of them stands first.
+    pub(crate) unset: RefCell<BTreeMap<String, Position>>,
 }
 
 impl<'a> Reader<'a> {
@@ -58,6 +60,7 @@ impl<'a> Reader<'a> {
             bytes: Cell::new(BYTES),
             nodes: Cell::new(NODES),
             text: Cell::new(TEXT),
+            unset: RefCell::default(),
         }
     }
 
@@ -160,6 +163,10 @@ impl<'a> Scope<'a> {
         |name: &str| self.variables.get(name).cloned()
     }
 
+    fn interpolate(&self, node: &mut Node) -> Result<(), Diagnostic> {
+        interpolate::interpolate(node, &self.lookup(), &self.reader.text, &mut self.reader.unset.borrow_mut())
+    }
+
     /// Merges the files of a model, each checked, and gives the result its defaults and absolute paths.
     pub(crate) fn load(&self, sources: Vec<Source>, included: &[PathBuf]) -> Result<Node, Error> {
         let mut model: Option<Node> = None;
@@ -193,7 +200,7 @@ impl<'a> Scope<'a> {
         if fragment {
             interpolate::cast_types(&mut node)?;
         } else {
-            interpolate::interpolate(&mut node, &self.lookup(), &self.reader.text)?;
+            self.interpolate(&mut node)?;
         }
         extends::apply(self, &path, &mut node, &resets)?;
         let mut chain = included.to_vec();
@@ -224,7 +231,7 @@ impl<'a> Scope<'a> {
         }
         let mut node = self.reader.tree(path, Some((named, at)))?.unwrap_or_else(|| Node::null(&named.position));
         let resets = Resets::take(&mut node);
-        interpolate::interpolate(&mut node, &self.lookup(), &self.reader.text)?;
+        self.interpolate(&mut node)?;
         merge::enforce_unique(&mut node)?;
         tidy(&mut node)?;
         self.base(path.parent().unwrap_or(path)).resolve(&mut node)?;

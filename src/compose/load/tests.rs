@@ -98,6 +98,24 @@ fn a_peek_needs_no_variable_that_is_not_there_yet() {
 }
 
 #[test]
+fn variables_without_a_value_are_named_with_their_first_place() {
+    let all = files(&[
+        (
+            "compose.yaml",
+            "services:\n  web:\n    image: $IMAGE:${TAG}\n    user: ${TAG}${U:-}\n    command: [$$X, '$E']\n",
+        ),
+        ("compose.override.yaml", "services: { web: { hostname: '${HOST}${NONE+x}' } }"),
+        (".env", "IMAGE=nginx\nE=\n"),
+    ]);
+    let project = load(&all, &options()).unwrap();
+    let wanted = [
+        "compose.override.yaml:1:30: variable HOST is not set, and counts as empty",
+        "compose.yaml:3:12: variable TAG is not set, and counts as empty",
+    ];
+    assert_eq!(project.warnings().collect::<Vec<_>>(), wanted);
+}
+
+#[test]
 fn fragments_are_merged_over_the_files() {
     let text = "services: {a: {image: x, ports: ['1:1'], labels: {k: a}}}\n\
                 x-rolecall: {roles: {web: {services: {a: {ports: !override ['80:80'], labels: {k: '$$b'}, cpus: '2'}}}}}\n";

@@ -52,6 +52,8 @@ pub struct Project {
     pub extensions: Extensions,
     /// Whether `env_file` and variables without a value are left as they are written.
     pub unresolved: bool,
+    /// Variables that have no value and no default, each with its first place.
+    pub unset: BTreeMap<String, Position>,
     whole: Arc<Whole>,
 }
 
@@ -129,8 +131,14 @@ impl Project {
             configs: BTreeMap::new(),
             secrets: BTreeMap::new(),
             models: BTreeMap::new(),
+            unset: BTreeMap::new(),
             whole: Arc::new(whole),
         })
+    }
+
+    /// What is no fault, and still may not be meant.
+    pub fn warnings(&self) -> impl Iterator<Item = String> {
+        self.unset.iter().map(|(name, at)| format!("{at}: variable {name} is not set, and counts as empty"))
     }
 
     /// The merged tree of a top-level `x-` attribute, with variables replaced and positions.
