@@ -134,7 +134,7 @@ fn packages_are_installed_once_and_half_done_work_is_finished() {
     hold(&machine, "/var/lib/dpkg/lock", 60);
     machine.put(&std::env::current_exe().unwrap(), "/opt/agent");
     let done = machine.run(
-        "ROLECALL_TEST_DEADLINE=3 ROLECALL_TEST_ORDER='packages tmux' /opt/agent --exact inside::agent --ignored --nocapture",
+        "ROLECALL_TEST_DEADLINE=10 ROLECALL_TEST_ORDER='packages tmux' /opt/agent --exact inside::agent --ignored --nocapture",
     );
     assert!(
         done.text.contains("error: packages-failed lock /var/lib/dpkg/lock is still held by python3 (pid "),
