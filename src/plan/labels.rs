@@ -46,6 +46,18 @@ pub const FILES: &str = "io.rolecall.files";
 /// The hooks that run before it is stopped, as JSON: a stop knows nothing but labels.
 pub const PRE_STOP: &str = "io.rolecall.pre-stop";
 
+/// The labels of a network or volume: `kind` is [`NETWORK`] or [`VOLUME`] with its key in the project.
+pub fn of_object<'a>(
+    kind: (&'a str, &'a str),
+    project: &'a str,
+    hash: &'a str,
+    instance: Option<&'a str>,
+) -> impl Iterator<Item = (String, String)> {
+    let all = [kind, (PROJECT, project), (VERSION, COMPOSE_VERSION), (CONFIG_HASH, hash), (MANAGED, "true")];
+    let pairs = all.into_iter().chain(instance.map(|id| (INSTANCE, id)));
+    pairs.map(|(key, value)| (key.to_owned(), value.to_owned()))
+}
+
 /// The filter for everything of a project that we made.
 pub fn ours(project: &str) -> Vec<String> {
     vec![format!("{PROJECT}={project}"), format!("{MANAGED}=true")]

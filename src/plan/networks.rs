@@ -39,16 +39,8 @@ pub fn desired(project: &Project, instance: Option<&str>) -> Vec<NetworkDesired>
     let networks = project.networks.iter().filter(|(key, _)| used.contains(key.as_str()));
     let made = networks.map(|(key, network)| {
         let hash = hash::network(network);
-        let own = [
-            (labels::NETWORK, key.as_str()),
-            (labels::PROJECT, &project.name),
-            (labels::VERSION, labels::COMPOSE_VERSION),
-            (labels::CONFIG_HASH, &hash),
-            (labels::MANAGED, "true"),
-        ];
         let mut all = network.labels.clone();
-        all.extend(own.map(|(k, v)| (k.to_owned(), v.to_owned())));
-        all.extend(instance.map(|id| (labels::INSTANCE.to_owned(), id.to_owned())));
+        all.extend(labels::of_object((labels::NETWORK, key), &project.name, &hash, instance));
         let mut body = Body::default();
         body.keep("Name", network.name.clone())
             // Older engines allow two networks of one name otherwise.

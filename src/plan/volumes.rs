@@ -34,16 +34,8 @@ pub fn desired(project: &Project, instance: Option<&str>) -> Vec<VolumeDesired> 
     let volumes = project.volumes.iter().filter(|(key, _)| used.contains(key.as_str()));
     let made = volumes.map(|(key, volume)| {
         let hash = hash::volume(volume);
-        let own = [
-            (labels::VOLUME, key.as_str()),
-            (labels::PROJECT, &project.name),
-            (labels::VERSION, labels::COMPOSE_VERSION),
-            (labels::CONFIG_HASH, &hash),
-            (labels::MANAGED, "true"),
-        ];
         let mut all = volume.labels.clone();
-        all.extend(own.map(|(k, v)| (k.to_owned(), v.to_owned())));
-        all.extend(instance.map(|id| (labels::INSTANCE.to_owned(), id.to_owned())));
+        all.extend(labels::of_object((labels::VOLUME, key), &project.name, &hash, instance));
         let mut body = Body::default();
         body.keep("Name", volume.name.clone())
             .set("Driver", volume.driver.clone())
