@@ -25,6 +25,9 @@ fn write(out: &mut String, tree: &Tree, indent: Option<usize>) {
         Tree::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
         Tree::Int(value) => out.push_str(&value.to_string()),
         Tree::Uint(value) => out.push_str(&value.to_string()),
+        // JSON has no number for these.
+        Tree::Single(value) if !value.is_finite() => string(out, &number::json_single(*value)),
+        Tree::Double(value) if !value.is_finite() => string(out, &number::json(*value)),
         Tree::Single(value) => out.push_str(&number::json_single(*value)),
         Tree::Double(value) => out.push_str(&number::json(*value)),
         Tree::Text(text) | Tree::Time(text) => string(out, text),
