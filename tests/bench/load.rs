@@ -25,7 +25,7 @@ pub(crate) fn figures(agent: &Path, peer: Option<&Path>) {
         command
     };
     let ours = took(QUICK, || config(agent));
-    row(&name, &millis(ours), "limit 10 ms");
+    row(&name, &millis(ours), "limit 10 ms for a tenth of the size");
     row(&format!("{name}: peak resident"), &mega(peak(|| config(agent))), "limit 16 MB");
     if let Some(peer) = peer {
         let theirs = took(QUICK, || config(peer));
