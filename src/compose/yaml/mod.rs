@@ -54,11 +54,16 @@ pub fn parse(file: &Arc<Path>, bytes: &[u8], budget: Budget) -> Result<Option<No
     if let Some((line, _)) = first.filter(|(_, line)| line.starts_with('\t')) {
         return Err(Diagnostic::new(&Position::new(file, line, 1), "", "not valid YAML: a tab cannot indent"));
     }
+    let mut repaired = 0;
     for _ in 0..REPAIRS {
         let mut builder = Builder::new(file, &text, budget);
         let read = builder.document();
         match builder.outdented {
-            Some(line) if read.is_err() => text = Cow::Owned(indent(&text, line)),
+            // Each repair is of a later line: one that did not help is not made again.
+            Some(line) if read.is_err() && line > repaired && text.len() <= budget.bytes => {
+                repaired = line;
+                text = Cow::Owned(indent(&text, line));
+            }
             _ => return read,
         }
     }

@@ -158,3 +158,9 @@ fn reset_and_override_are_kept() {
     assert_eq!(node.get("b").unwrap().tag, Some(Tag::Override));
     assert_eq!(node.get("c").unwrap().tag, Some(Tag::Reset));
 }
+
+#[test]
+fn a_text_whose_indent_cannot_be_mended_is_refused_at_once() {
+    let text = "1c:\n\" <<: *x\n  text\n  \r !\n >-\n xt\n  \r !\n >li\n   : &bx-a: '{err4i\n -ed\n- \n";
+    assert!(parse(&Arc::from(Path::new("f.yaml")), text.as_bytes(), Budget::default()).is_err());
+}
