@@ -1,6 +1,6 @@
 //! `rolecall stop` and `rolecall down`.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, rc::Rc};
 
 use tracing::warn;
 
@@ -9,17 +9,21 @@ use crate::{
     error::Result,
     execute::{launch, stop},
     paths::Paths,
+    retry::Retry,
     settings::{Env, Flags, STATE_DIR, Settings},
 };
 
-/// Stops our containers, and with `down` removes them and their networks.
+/// Stops our containers, and with `down` removes them and their networks. A run that is under way is ended first, unless
+/// this is called by one of its own scripts.
 ///
 /// # Errors
 /// The first container that could not be stopped, after all others were.
 pub async fn stop(projects: &[String], down: bool) -> Result<u8> {
-    need_root(if down { "down" } else { "stop" })?;
+    let command = if down { "down" } else { "stop" };
+    need_root(command)?;
     let env = Env::from_process();
     let world = real::world(&env)?;
+    let (remote, inside) = (env.get("DOCKER_HOST").is_some(), env.get("ROLECALL_ATTEMPT").is_some());
     // The machine may be going down: a setting that only a run needs must not keep the containers from their grace.
     let paths = Settings::load(&Flags::default(), env).map_or_else(
         |err| {
@@ -28,19 +32,27 @@ pub async fn stop(projects: &[String], down: bool) -> Result<u8> {
         },
         |settings| settings.paths,
     );
+    let _lock = if inside { None } else { stop::alone(&world, &paths.lock(), command, !remote).await };
     let engine = world.engine.as_ref();
-    let mut ids = BTreeSet::new();
+    let retry = Retry::new(Rc::clone(&world.clock), None);
+    // Jobs that were stopped on the way look like jobs that are done; the next run has to know better.
+    let note = |id: &str| {
+        if let Err(err) = launch::remember_stopped(&paths, &BTreeSet::from([id.to_owned()])) {
+            warn!("a job that was stopped may be taken for done: {err}");
+        }
+    };
     let mut failure = None;
     let each: Vec<Option<&str>> =
         if projects.is_empty() { vec![None] } else { projects.iter().map(|p| Some(p.as_str())).collect() };
     for project in each {
-        let outcome = if down { stop::down(engine, project).await? } else { stop::stop(engine, project).await? };
-        ids.extend(outcome.stopped.iter().cloned());
+        let outcome = if down {
+            stop::down(engine, &retry, project).await?
+        } else {
+            stop::stop(engine, &retry, project, note).await?
+        };
         failure = failure.or(outcome.failure);
-        let (stopped, removed) = (outcome.stopped.len(), outcome.removed.len());
+        let (stopped, removed) = (outcome.stopped, outcome.removed.len());
         print(&format!("rolecall: {stopped} containers stopped, {removed} objects removed\n"));
     }
-    // Jobs that were stopped on the way look like jobs that are done; the next run has to know better.
-    launch::remember_stopped(&paths, &ids)?;
     failure.map_or(Ok(0), Err)
 }

@@ -1,6 +1,6 @@
 //! The requests, one by one.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use async_trait::async_trait;
 use bollard::{errors::Error as Bollard, query_parameters as query};
@@ -8,7 +8,7 @@ use futures_util::stream::LocalBoxStream;
 use serde_json::{Value, json};
 
 use crate::{
-    engine::{DockerEngine, STOP_ANSWER, errors::Subject, streams},
+    engine::{DockerEngine, STOP_ANSWER, STOP_MARGIN, errors::Subject, streams},
     error::{Cause, Error, Result},
     world::{Engine, EngineEvent, PullProgress, RegistryLogin},
 };
@@ -75,10 +75,12 @@ impl Engine for DockerEngine {
 
     async fn stop_container(&self, id: &str, grace: Option<i64>) -> Result<()> {
         let mut options = query::StopContainerOptionsBuilder::new();
+        let mut limit = STOP_ANSWER;
         if let Some(grace) = grace.and_then(|g| i32::try_from(g).ok()) {
             options = options.t(grace);
+            limit = Duration::from_secs(grace.unsigned_abs().into()) + STOP_MARGIN;
         }
-        let docker = self.docker(None).await?.with_timeout(STOP_ANSWER);
+        let docker = self.docker(None).await?.with_timeout(limit);
         let answer = found(docker.stop_container(id, Some(options.build())).await);
         answer.map(drop).map_err(|err| self.fail("stop", &Subject::container(id), err))
     }

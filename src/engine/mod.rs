@@ -28,8 +28,11 @@ pub const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
 /// How long the engine may take until it starts to answer. Generous: a create on a slow disk may take a minute.
 const ANSWER: Duration = Duration::from_mins(2);
 
-/// A stop answers when the container is gone, so the caller bounds it: with the container's own grace.
+/// A stop answers when the container is gone: how long that may take where its grace is not known.
 const STOP_ANSWER: Duration = Duration::from_hours(24);
+
+/// How long after the grace the engine may take to kill the container and to answer.
+const STOP_MARGIN: Duration = Duration::from_secs(30);
 
 /// The engine behind a socket or a TCP address. Nothing is connected before the first call.
 pub struct DockerEngine {

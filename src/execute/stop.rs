@@ -3,6 +3,8 @@
 //! The order comes from the label that Compose keeps of `depends_on`, hooks from one of our own, the grace from the
 //! container. Only containers that carry both kinds of labels are touched.
 
+mod alone;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -16,45 +18,78 @@ use crate::{
     error::{Error, Result},
     execute::{containers, containers::DEFAULT_GRACE, resources},
     plan::{labels, reconcile::Existing},
+    retry::{Retry, seconds},
     world::Engine,
 };
+pub use alone::alone;
+
+/// How long the engine may take to say what there is. It may hang, and the machine may be going down.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// How often containers are looked for that a run, killed a moment ago, had still asked the engine to start.
+const ROUNDS: usize = 3;
 
 /// What `stop` or `down` has done.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// Ids of the containers that ran and were stopped: the next run starts them again.
-    pub stopped: BTreeSet<String>,
+    /// How many containers ran and were stopped.
+    pub stopped: usize,
     /// Names of what was removed.
     pub removed: Vec<String>,
     /// The first failure, if any; all others were stopped or removed all the same.
     pub failure: Option<Error>,
 }
 
-/// Stops all containers of ours, of one project or of all.
+/// Stops all containers of ours, of one project or of all. `note` gets the id of each that ran, as soon as it has
+/// ended: the next run starts it again, also when the power goes before the last one has ended.
 ///
 /// # Errors
 /// The engine does not answer.
-pub async fn stop(engine: &dyn Engine, project: Option<&str>) -> Result<Outcome> {
-    let all = ours(engine, project).await?;
-    let running = all.into_iter().filter(Existing::is_up).collect();
-    let mut stopped = BTreeSet::new();
-    let stop = async |one: &Existing| container(engine, one).await;
-    let failure = in_reverse(running, stop, |one| _ = stopped.insert(one.id)).await;
-    Ok(Outcome { stopped, failure, ..Outcome::default() })
+pub async fn stop(
+    engine: &dyn Engine,
+    retry: &Retry,
+    project: Option<&str>,
+    mut note: impl FnMut(&str),
+) -> Result<Outcome> {
+    let mut outcome = Outcome::default();
+    for round in 0..ROUNDS {
+        let mut all = ours(engine, retry, project).await?;
+        if round > 0 {
+            // At first all are looked at: one that is just being started is listed as stopped.
+            all.retain(Existing::is_up);
+        }
+        if all.is_empty() || outcome.failure.is_some() {
+            break;
+        }
+        let stop = async |one: &Existing| container(engine, one).await;
+        let failure = in_reverse(all, stop, |one, ran| {
+            if ran {
+                outcome.stopped += 1;
+                note(&one.id);
+            }
+        });
+        outcome.failure = failure.await;
+    }
+    Ok(outcome)
 }
 
 /// Stops and removes all containers of ours and their networks. Volumes and images stay.
 ///
 /// # Errors
 /// The engine does not answer.
-pub async fn down(engine: &dyn Engine, project: Option<&str>) -> Result<Outcome> {
-    let all = ours(engine, project).await?;
+pub async fn down(engine: &dyn Engine, retry: &Retry, project: Option<&str>) -> Result<Outcome> {
+    let all = ours(engine, retry, project).await?;
     let mut outcome = Outcome::default();
     let remove = async |one: &Existing| {
-        container(engine, one).await?;
-        engine.remove_container(&one.id, true, false).await
+        let ran = container(engine, one).await?;
+        engine.remove_container(&one.id, true, false).await?;
+        Ok(ran)
     };
-    outcome.failure = in_reverse(all, remove, |one| outcome.removed.push(one.name)).await;
+    outcome.failure = in_reverse(all, remove, |one, ran| {
+        outcome.stopped += usize::from(ran);
+        outcome.removed.push(one.name);
+    })
+    .await;
     let mut filter = vec![format!("{}=true", labels::MANAGED)];
     filter.extend(project.map(|project| format!("{}={project}", labels::PROJECT)));
     for network in engine.networks(&filter).await? {
@@ -72,49 +107,57 @@ pub async fn down(engine: &dyn Engine, project: Option<&str>) -> Result<Outcome>
     Ok(outcome)
 }
 
-async fn ours(engine: &dyn Engine, project: Option<&str>) -> Result<Vec<Existing>> {
+async fn ours(engine: &dyn Engine, retry: &Retry, project: Option<&str>) -> Result<Vec<Existing>> {
     let mut filter = vec![format!("{}=true", labels::MANAGED), labels::PROJECT.to_owned()];
     filter.extend(project.map(|project| format!("{}={project}", labels::PROJECT)));
-    let all = engine.containers(&filter).await?;
+    let all = retry.bounded("ask the engine for its containers", Some(LOOK), engine.containers(&filter)).await?;
     Ok(all.iter().map(Existing::read).filter(|c| c.is_ours(c.label(labels::PROJECT))).collect())
 }
 
-/// Runs its hooks and stops one container; one that is stopped or gone already is fine.
+/// Runs its hooks and stops one container; whether it ran. One that is stopped or gone already is fine.
+///
+/// The engine is asked how it is: while it is being started, the answer waits for the end of that.
 ///
 /// # Errors
 /// Those of the engine.
-pub(super) async fn container(engine: &dyn Engine, one: &Existing) -> Result<()> {
-    if !one.is_up() {
-        return Ok(());
-    }
-    let Some(there) = engine.inspect_container(&one.id).await? else { return Ok(()) };
+pub(super) async fn container(engine: &dyn Engine, one: &Existing) -> Result<bool> {
+    let Some(there) = engine.inspect_container(&one.id).await? else { return Ok(false) };
     let state = &there["State"];
     if state["Running"] != true && state["Restarting"] != true {
-        return Ok(());
+        return Ok(false);
     }
+    let grace = there["Config"]["StopTimeout"].as_u64().map_or(DEFAULT_GRACE, Duration::from_secs);
     if state["Running"] == true {
-        for hook in hooks(one) {
-            // A hook that fails must not keep the machine from going down.
+        pre_stop(engine, one, grace).await;
+    }
+    info!(container = one.name, "stopping {}, {} s at most", one.name, grace.as_secs());
+    engine.stop_container(&one.id, i64::try_from(grace.as_secs()).ok()).await?;
+    Ok(true)
+}
+
+/// Runs the hooks of a container before it is stopped, all together for no longer than its grace. A hook that fails must
+/// not keep the machine from going down.
+async fn pre_stop(engine: &dyn Engine, one: &Existing, grace: Duration) {
+    let all: Vec<ServiceHook> = crate::plan::containers::read_hooks(one.label(labels::PRE_STOP));
+    let run = async {
+        for hook in all {
             if let Err(err) = containers::run_hook(engine, &one.id, &one.name, "pre_stop", &hook).await {
                 warn!(container = one.name, "{err}");
             }
         }
+    };
+    if tokio::time::timeout(grace, run).await.is_err() {
+        let (name, limit) = (&one.name, seconds(grace));
+        warn!(container = name, "the pre_stop hooks of {name} have not ended within its grace of {limit}");
     }
-    let grace = there["Config"]["StopTimeout"].as_u64().map_or(DEFAULT_GRACE, Duration::from_secs);
-    info!(container = one.name, "stopping {}, {} s at most", one.name, grace.as_secs());
-    engine.stop_container(&one.id, None).await
 }
 
-fn hooks(one: &Existing) -> Vec<ServiceHook> {
-    crate::plan::containers::read_hooks(one.label(labels::PRE_STOP))
-}
-
-/// Does something to all containers, each as soon as those that depend on it are done; `done` gets those that went well.
-/// The first failure.
+/// Does something to all containers, each as soon as those that depend on it are done; `done` gets those that went well,
+/// and what was answered. The first failure.
 async fn in_reverse(
     mut waiting: Vec<Existing>,
-    act: impl AsyncFn(&Existing) -> Result<()>,
-    mut done: impl FnMut(Existing),
+    act: impl AsyncFn(&Existing) -> Result<bool>,
+    mut done: impl FnMut(Existing, bool),
 ) -> Option<Error> {
     // Services that are not done yet, by project and name.
     let mut open: BTreeMap<(String, String), usize> = BTreeMap::new();
@@ -152,7 +195,7 @@ async fn in_reverse(
             }
         }
         match result {
-            Ok(()) => done(one),
+            Ok(ran) => done(one, ran),
             Err(err) => {
                 warn!(container = one.name, "{err}");
                 first_error.get_or_insert(err);

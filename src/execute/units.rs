@@ -20,25 +20,33 @@ pub const CONTAINERS: &str = include_str!("../../userdata/rolecall-containers.se
 
 const CONTAINERS_UNIT: &str = "rolecall-containers.service";
 const DOCKER_UNIT: &str = "docker.service";
+/// What systemd calls a unit that could be enabled and is not.
+const DISABLED: &str = "disabled";
 const BINARY: &str = "/usr/local/bin/rolecall";
 
-/// What a unit needs on top of the longest grace: for stopping itself, and for the engine to clean up.
-const MARGIN: Duration = Duration::from_secs(20);
+/// What a unit needs on top of the grace: for a run that is ended first, and for the engine to kill and to clean up.
+const MARGIN: Duration = Duration::from_secs(60);
+
+/// The first line of a unit that we brought, so that it goes where a package brings one.
+const MARK: &str = "# Written by rolecall; changes belong into a drop-in.\n";
 
 /// Whether the grace of the containers is in force.
 pub async fn check(machine: &Machine, binary: &Path, grace: Grace) -> Result<bool> {
     if !systemd::running(machine.root()) {
         return Ok(true);
     }
-    let mut settled = true;
     for (path, text) in wanted(machine, binary, grace).await? {
-        settled &= files::read(&machine.path(&path))?.as_deref() == Some(text.as_bytes());
+        if files::read(&machine.path(&path))?.as_deref() != text.as_deref().map(str::as_bytes) {
+            return Ok(false);
+        }
     }
-    Ok(settled && systemd::state(&*machine.host, CONTAINERS_UNIT).await?.active == "active")
+    let state = systemd::state(&*machine.host, CONTAINERS_UNIT).await?;
+    Ok(state.active == "active" && state.enabled != DISABLED)
 }
 
-/// Puts the grace in force, before the first container is started: installs the unit where no package did, has
-/// the timeouts of units fit the grace, and starts the unit. Without systemd there is nothing to do.
+/// Puts the grace in force, before the first container is started: installs the unit where no package did, has the
+/// timeouts of units fit the grace, starts the unit, and has it started with the engine from then on, so that it does not
+/// depend on how far the run of a later boot comes. Without systemd there is nothing to do.
 pub async fn apply(machine: &Machine, binary: &Path, grace: Grace) -> Result<Outcome> {
     if !systemd::running(machine.root()) {
         return Ok(Outcome::Unchanged);
@@ -46,16 +54,25 @@ pub async fn apply(machine: &Machine, binary: &Path, grace: Grace) -> Result<Out
     let mut written = false;
     for (path, text) in wanted(machine, binary, grace).await? {
         let path = machine.path(&path);
-        if files::read(&path)?.as_deref() != Some(text.as_bytes()) {
-            files::write_atomic(&path, text.as_bytes(), 0o644)?;
-            written = true;
+        if files::read(&path)?.as_deref() == text.as_deref().map(str::as_bytes) {
+            continue;
         }
+        match text {
+            Some(text) => files::write_atomic(&path, text.as_bytes(), 0o644)?,
+            None => files::remove(&path)?,
+        }
+        written = true;
     }
     let host = &*machine.host;
     if written {
         systemd::reload(host).await?;
     }
-    if !written && systemd::state(host, CONTAINERS_UNIT).await?.active == "active" {
+    let state = systemd::state(host, CONTAINERS_UNIT).await?;
+    let enabled = state.enabled != DISABLED;
+    if !enabled {
+        systemd::enable(host, CONTAINERS_UNIT).await?;
+    }
+    if !written && enabled && state.active == "active" {
         return Ok(Outcome::Unchanged);
     }
     systemd::start(host, CONTAINERS_UNIT).await?;
@@ -72,23 +89,21 @@ pub async fn apply(machine: &Machine, binary: &Path, grace: Grace) -> Result<Out
     Ok(Outcome::Changed("grace of the containers set".into()))
 }
 
-/// The files that hold the grace: a unit where no package brought it, and drop-ins where its timeouts are too short.
-async fn wanted(machine: &Machine, binary: &Path, grace: Grace) -> Result<Vec<(String, String)>> {
+/// The files that hold the grace, those without a text not being needed: a unit where no package brought it, and drop-ins
+/// where the timeouts of others are too short.
+async fn wanted(machine: &Machine, binary: &Path, grace: Grace) -> Result<Vec<(String, Option<String>)>> {
     let mut files = Vec::new();
-    let packaged = machine.path("/usr/lib/systemd/system").join(CONTAINERS_UNIT).exists();
-    if !packaged {
-        let text = CONTAINERS.replace(BINARY, &quoted(binary));
-        files.push((format!("/etc/systemd/system/{CONTAINERS_UNIT}"), text));
+    let unit = format!("/etc/systemd/system/{CONTAINERS_UNIT}");
+    if !machine.path("/usr/lib/systemd/system").join(CONTAINERS_UNIT).exists() {
+        files.push((unit, Some(format!("{MARK}{}", CONTAINERS.replace(BINARY, &quoted(binary))))));
+    } else if files::read(&machine.path(&unit))?.is_some_and(|text| text.starts_with(MARK.as_bytes())) {
+        files.push((unit, None));
     }
-    let own = dropin(CONTAINERS_UNIT);
-    if grace.chain + MARGIN > unit_timeout(CONTAINERS) || machine.path(&own).exists() {
-        files.push((own, timeout(grace.chain.max(unit_timeout(CONTAINERS)) + MARGIN)));
-    }
-    let docker = dropin(DOCKER_UNIT);
-    let docker_state = systemd::stop_timeout(&*machine.host, DOCKER_UNIT).await?;
-    if docker_state.is_some_and(|has| has < grace.longest + MARGIN) || machine.path(&docker).exists() {
-        files.push((docker, timeout(grace.longest.max(Duration::from_secs(90)) + MARGIN)));
-    }
+    let need = grace.chain + MARGIN;
+    files.push((dropin(CONTAINERS_UNIT), (need > unit_timeout(CONTAINERS)).then(|| timeout(need))));
+    let (docker, need) = (dropin(DOCKER_UNIT), grace.longest + MARGIN);
+    let theirs = systemd::stop_timeout(&*machine.host, DOCKER_UNIT, &docker).await?;
+    files.push((docker, theirs.is_some_and(|has| has < need).then(|| timeout(need))));
     Ok(files)
 }
 

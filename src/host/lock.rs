@@ -7,6 +7,7 @@ use std::{
     path::Path,
 };
 
+use super::process;
 use crate::error::{Cause, Error, Result};
 
 /// The lock of a run, held until it is dropped; the kernel lets go of it when the process dies. Programs that
@@ -15,11 +16,19 @@ use crate::error::{Cause, Error, Result};
 pub struct RunLock(File);
 
 impl RunLock {
-    /// Takes the lock and writes into its file who holds it. One try: who finds it held has nothing to do.
+    /// Takes the lock for a run and writes into its file who holds it. One try: who finds it held has nothing to do.
     ///
     /// # Errors
     /// `locked`, naming the process that holds it; `io` where the file cannot be made.
     pub fn take(path: &Path) -> Result<Self> {
+        Self::take_for(path, "run")
+    }
+
+    /// The same for another command, which the file then names.
+    ///
+    /// # Errors
+    /// As [`RunLock::take`].
+    pub fn take_for(path: &Path, command: &str) -> Result<Self> {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(|err| Error::io("make folder", folder, &err))?;
         }
@@ -36,7 +45,7 @@ impl RunLock {
             Err(TryLockError::WouldBlock) => return Err(held(path, &mut file)),
             Err(TryLockError::Error(err)) => return Err(Error::io("lock", path, &err)),
         }
-        let text = format!("{} {:.0}\n", std::process::id(), jiff::Timestamp::now());
+        let text = format!("{} {:.0} {command}\n", std::process::id(), jiff::Timestamp::now());
         file.set_len(0).and_then(|()| file.write_all(text.as_bytes())).map_err(|err| Error::io("write", path, &err))?;
         Ok(Self(file))
     }
@@ -46,6 +55,32 @@ impl Drop for RunLock {
     fn drop(&mut self) {
         // The text is for humans only: the lock goes with the file's last handle.
         let _ = self.0.set_len(0);
+    }
+}
+
+/// Who holds the lock of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldBy {
+    /// Its process.
+    pub pid: u32,
+    /// Since when, RFC 3339.
+    pub since: String,
+    /// `run`, `stop` or `down`.
+    pub command: String,
+}
+
+impl HeldBy {
+    /// Who holds the lock at `path`, as far as its file tells. A process that was killed leaves its name there: only
+    /// one that still has the file open is believed.
+    pub fn read(path: &Path) -> Option<Self> {
+        let held = Self::parse(&std::fs::read_to_string(path).ok()?)?;
+        process::has_open(Path::new("/proc"), held.pid, path).then_some(held)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut words = text.split_whitespace();
+        let (pid, since) = (words.next()?.parse().ok()?, words.next()?.to_owned());
+        Some(Self { pid, since, command: words.next().unwrap_or("run").to_owned() })
     }
 }
 
@@ -68,12 +103,15 @@ fn held(path: &Path, file: &mut File) -> Error {
     let mut text = String::new();
     // Half a line or none, when the other has only just begun, is fine too.
     let _ = file.read_to_string(&mut text);
-    let who = match text.trim().split_once(' ') {
-        Some((pid, since)) => format!("pid {pid}, since {since}"),
-        None => "just started".to_owned(),
+    let Some(HeldBy { pid, since, command }) = HeldBy::parse(&text) else {
+        return Error::new(Cause::Locked, format!("another run holds {} (just started)", path.display()))
+            .hint("follow it with `rolecall status --wait`");
     };
-    Error::new(Cause::Locked, format!("another run holds {} ({who})", path.display()))
-        .hint("follow it with `rolecall status --wait`")
+    let (who, hint) = match command.as_str() {
+        "run" => ("another run".to_owned(), "follow it with `rolecall status --wait`"),
+        _ => (format!("a `rolecall {command}`"), "wait until it has ended"),
+    };
+    Error::new(Cause::Locked, format!("{who} holds {} (pid {pid}, since {since})", path.display())).hint(hint)
 }
 
 #[cfg(test)]
@@ -87,9 +125,14 @@ mod tests {
         let lock = RunLock::take(&path).unwrap();
         let err = RunLock::take(&path).unwrap_err();
         assert_eq!(err.cause, Cause::Locked);
+        assert!(err.message.starts_with("another run holds "), "{err}");
         assert!(err.message.contains(&format!("(pid {}, since 20", std::process::id())), "{err}");
         drop(lock);
-        RunLock::take(&path).unwrap();
+        let _stop = RunLock::take_for(&path, "stop").unwrap();
+        let err = RunLock::take(&path).unwrap_err();
+        assert!(err.message.starts_with("a `rolecall stop` holds "), "{err}");
+        let held = HeldBy::read(&path).unwrap();
+        assert_eq!((held.pid, held.command.as_str()), (std::process::id(), "stop"));
     }
 
     #[test]
@@ -117,7 +160,9 @@ mod tests {
     fn the_text_of_a_dead_run_does_not_lock() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
-        std::fs::write(&path, "999999 2020-01-01T00:00:00Z and a longer line that is cut\n").unwrap();
+        let dead = format!("{} 2020-01-01T00:00:00Z and a longer line that is cut\n", std::process::id());
+        std::fs::write(&path, dead).unwrap();
+        assert_eq!(HeldBy::read(&path), None, "whoever has that number now does not have the file open");
         let _lock = RunLock::take(&path).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.starts_with(&format!("{} ", std::process::id())) && !text.contains("longer"), "{text}");

@@ -63,6 +63,13 @@ pub fn named(proc: &Path, name: &str) -> Vec<u32> {
     pids(proc).filter(is).collect()
 }
 
+/// Whether a process has a file open, below `proc`.
+pub fn has_open(proc: &Path, pid: u32, file: &Path) -> bool {
+    let Ok(file) = fs::canonicalize(file) else { return false };
+    let links = fs::read_dir(proc.join(pid.to_string()).join("fd")).into_iter().flatten().flatten();
+    links.filter_map(|fd| fs::read_link(fd.path()).ok()).any(|open| open == file)
+}
+
 /// Asks a process to end (TERM); one that is gone already is fine.
 pub fn terminate(pid: u32) -> Result<()> {
     use rustix::process::{Pid, Signal, kill_process};

@@ -56,14 +56,46 @@ pub async fn state(host: &dyn Host, unit: &str) -> Result<UnitState> {
     Ok(UnitState::parse(&ask(host, &["show", "--property", show, unit]).await?.stdout))
 }
 
-/// How long systemd gives a unit to stop; `None` where there is no such unit, or no limit.
-pub async fn stop_timeout(host: &dyn Host, unit: &str) -> Result<Option<Duration>> {
+/// How long systemd would give a unit to stop if the drop-in `without` were not there; `None` where there is no such
+/// unit, or no limit.
+pub async fn stop_timeout(host: &dyn Host, unit: &str, without: &str) -> Result<Option<Duration>> {
     let shown = ask(host, &["show", "--property", "LoadState,TimeoutStopUSec", unit]).await?.stdout;
     let value = |name: &str| shown.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
-    Ok(if value("LoadState=") == "loaded" { timespan(value("TimeoutStopUSec=")) } else { None })
+    if value("LoadState=") != "loaded" {
+        return Ok(None);
+    }
+    let files = ask(host, &["cat", unit]).await?.stdout;
+    if !files.lines().any(|line| line.strip_prefix("# ") == Some(without)) {
+        return Ok(timespan(value("TimeoutStopUSec=")));
+    }
+    if let Some(set) = stop_timeout_of(&files, without) {
+        return Ok(set);
+    }
+    let default = ask(host, &["show", "--property", "DefaultTimeoutStopUSec", "--value"]).await?.stdout;
+    Ok(timespan(default.trim()))
 }
 
-/// Reads a time as systemd prints it: `1min 30s`, `500ms`, `infinity`.
+/// What unit files, as `systemctl cat` prints them in the order in which they count, set as limit for stopping; the
+/// file `without` does not count. The outer `None`: nothing; the inner one: no limit.
+fn stop_timeout_of(files: &str, without: &str) -> Option<Option<Duration>> {
+    let (mut counts, mut last) = (true, None);
+    for line in files.lines() {
+        if let Some(path) = line.strip_prefix("# /") {
+            counts = without.strip_prefix('/') != Some(path);
+        }
+        let Some((key, value)) = line.split_once('=').filter(|_| counts) else { continue };
+        if matches!(key.trim(), "TimeoutStopSec" | "TimeoutSec") {
+            // systemd ignores what it cannot read; 0 is no limit.
+            last = match value.trim() {
+                "infinity" => Some(None),
+                text => timespan(text).map(|t| (!t.is_zero()).then_some(t)).or(last),
+            };
+        }
+    }
+    last
+}
+
+/// Reads a time as systemd prints it, or as units have it: `1min 30s`, `500ms`, `90`. `None` for `infinity`.
 fn timespan(text: &str) -> Option<Duration> {
     text.split_whitespace().try_fold(Duration::ZERO, |sum, word| {
         let digits = word.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(word.len());
@@ -71,9 +103,9 @@ fn timespan(text: &str) -> Option<Duration> {
         let unit = match &word[digits..] {
             "us" => 1e-6,
             "ms" => 1e-3,
-            "s" => 1.0,
-            "min" => 60.0,
-            "h" => 3600.0,
+            "" | "s" | "sec" | "second" | "seconds" => 1.0,
+            "m" | "min" | "minute" | "minutes" => 60.0,
+            "h" | "hr" | "hour" | "hours" => 3600.0,
             "d" => 86400.0,
             "w" => 604_800.0,
             _ => return None,
@@ -85,6 +117,11 @@ fn timespan(text: &str) -> Option<Duration> {
 /// Queues the start of a unit and returns.
 pub async fn start(host: &dyn Host, unit: &str) -> Result<()> {
     ask(host, &["start", "--no-block", unit]).await.map(drop)
+}
+
+/// Stops a unit and waits until it has, for no longer than `within`: only for what no boot waits for.
+pub async fn stop(host: &dyn Host, unit: &str, within: Duration) -> Result<()> {
+    done(&["stop", unit], host.run(&systemctl(&["stop", unit]).timeout(within), &mut |_| ()).await?).map(drop)
 }
 
 /// Queues the restart of a unit and returns. Counts of earlier failures are forgotten first, else systemd may
@@ -120,7 +157,10 @@ pub async fn last_lines(host: &dyn Host, unit: &str) -> Vec<String> {
 }
 
 async fn ask(host: &dyn Host, args: &[&str]) -> Result<Finished> {
-    let finished = run(host, args).await?;
+    done(args, run(host, args).await?)
+}
+
+fn done(args: &[&str], finished: Finished) -> Result<Finished> {
     if finished.code == 0 {
         return Ok(finished);
     }
@@ -130,8 +170,11 @@ async fn ask(host: &dyn Host, args: &[&str]) -> Result<Finished> {
 }
 
 async fn run(host: &dyn Host, args: &[&str]) -> Result<Finished> {
-    let command = Command::new(std::iter::once("systemctl").chain(args.iter().copied()));
-    host.run(&command.timeout(ANSWER), &mut |_| ()).await
+    host.run(&systemctl(args).timeout(ANSWER), &mut |_| ()).await
+}
+
+fn systemctl(args: &[&str]) -> Command {
+    Command::new(std::iter::once("systemctl").chain(args.iter().copied()))
 }
 
 #[cfg(test)]
@@ -143,6 +186,28 @@ mod tests {
         assert_eq!(timespan("1min 30s"), Some(Duration::from_secs(90)));
         assert_eq!(timespan("10min 500ms"), Some(Duration::from_millis(600_500)));
         assert_eq!(timespan("infinity"), None);
+    }
+
+    #[test]
+    fn the_limit_of_others_is_read_beside_ours() {
+        let ours = "/etc/systemd/system/docker.service.d/rolecall-grace.conf";
+        let files = |unit: &str, drop_in: &str| {
+            format!(
+                "# /lib/systemd/system/docker.service\n[Service]\nTimeoutStartSec=0\n{unit}\n\n# {ours}\n[Service]\n\
+                 TimeoutStopSec=660\n\n# /etc/systemd/system/docker.service.d/zz.conf\n[Service]\n{drop_in}\n"
+            )
+        };
+        let limit = |s: u64| Some(Some(Duration::from_secs(s)));
+        for (unit, drop_in, set) in [
+            ("", "", None),
+            ("TimeoutStopSec=120", "", limit(120)),
+            ("TimeoutStopSec=120", "TimeoutStopSec = 2min", limit(120)),
+            ("TimeoutSec=0", "", Some(None)),
+            ("TimeoutStopSec=30", "TimeoutStopSec=infinity", Some(None)),
+            ("TimeoutStopSec=30", "TimeoutStopSec=soon", limit(30)),
+        ] {
+            assert_eq!(stop_timeout_of(&files(unit, drop_in), ours), set, "{unit} {drop_in}");
+        }
     }
 
     #[test]

@@ -7,7 +7,11 @@ use crate::compose::Project;
 /// What the engine gives a container whose service does not say.
 pub const DEFAULT: Duration = Duration::from_secs(10);
 
-/// How long the containers of this host may take to stop.
+/// `JobTimeoutSec` of systemd's `reboot.target` and `poweroff.target`: a shutdown that takes longer is cut off.
+const SHUTDOWN: Duration = Duration::from_secs(30 * 60);
+
+/// How long the containers of this host may take to stop. Hooks that run before a stop have the grace of their service
+/// once more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Grace {
     /// The longest of one service: what the engine gives all of them when it is stopped itself.
@@ -25,7 +29,8 @@ impl Grace {
         for name in order.iter().rev() {
             let Some(service) = project.services.get(name) else { continue };
             let own = service.stop_grace_period.map_or(DEFAULT, crate::compose::model::Duration::as_std);
-            let end = until.get(name.as_str()).copied().unwrap_or_default() + own;
+            let hooks = if service.pre_stop.is_empty() { Duration::ZERO } else { own };
+            let end = until.get(name.as_str()).copied().unwrap_or_default() + hooks + own;
             grace.longest = grace.longest.max(own);
             grace.chain = grace.chain.max(end);
             for need in service.depends_on.keys() {
@@ -34,5 +39,18 @@ impl Grace {
             }
         }
         grace
+    }
+
+    /// What systemd cannot hold.
+    pub fn warning(&self) -> Option<String> {
+        let minutes = |d: Duration| d.as_secs().div_ceil(60);
+        (self.chain > SHUTDOWN).then(|| {
+            format!(
+                "services that wait for each other may take {} minutes to stop, and systemd cuts a shutdown off after {} \
+                 (JobTimeoutSec of reboot.target and poweroff.target)",
+                minutes(self.chain),
+                minutes(SHUTDOWN)
+            )
+        })
     }
 }

@@ -46,6 +46,7 @@ pub fn launch_steps(launch: Launch<'_>) -> Plan {
     let order = ordered(launch.project, &launch.reconciled.steps);
     if launch.unit {
         let grace = Grace::of(launch.project, &order);
+        builder.plan.warnings.extend(grace.warning());
         let step = Step::new("unit", &format!("{grace:?}"), ENGINE, Action::Unit(grace));
         builder.unit = Some(builder.plan.add(step, builder.gate.clone()));
     }
