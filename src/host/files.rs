@@ -1,7 +1,7 @@
 //! Files that are either the old or the new, whatever happens in between.
 
 use std::{
-    fs::{self, DirBuilder, File, Permissions},
+    fs::{self, DirBuilder, File, Metadata, Permissions},
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
     path::Path,
@@ -19,34 +19,46 @@ pub fn write_volatile(path: &Path, content: &[u8], mode: u32) -> Result<()> {
     replace(path, content, mode, None, false).map_err(|err| Error::io("write", path, &err))
 }
 
-/// The same for a file that is somebody else's: one that is there keeps its owner and mode, and a link stays a
-/// link to the file that is written. `mode` is for a new file.
+/// The same for a file that is somebody else's: one that is there keeps its owner, its mode and its extended attributes
+/// (access list, security label), and a link stays a link to the file that is written. `mode` is for a new file.
 pub fn rewrite(path: &Path, content: &[u8], mode: u32) -> Result<()> {
     let write = || match fs::metadata(path) {
-        Ok(old) => {
-            let owner = (old.uid(), old.gid());
-            replace(&fs::canonicalize(path)?, content, old.mode() & 0o7777, Some(owner), true)
-        }
+        Ok(old) => replace(&fs::canonicalize(path)?, content, old.mode() & 0o7777, Some(&old), true),
         Err(err) if err.kind() == io::ErrorKind::NotFound => replace(path, content, mode, None, true),
         Err(err) => Err(err),
     };
     write().map_err(|err| Error::io("write", path, &err))
 }
 
-fn replace(path: &Path, content: &[u8], mode: u32, owner: Option<(u32, u32)>, sync: bool) -> io::Result<()> {
+fn replace(path: &Path, content: &[u8], mode: u32, like: Option<&Metadata>, sync: bool) -> io::Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
     let mut temp = tempfile::Builder::new().prefix(".rolecall-").tempfile_in(folder)?;
     temp.write_all(content)?;
-    if let Some((uid, gid)) = owner {
-        std::os::unix::fs::fchown(temp.as_file(), Some(uid), Some(gid))?;
+    if let Some(old) = like {
+        std::os::unix::fs::fchown(temp.as_file(), Some(old.uid()), Some(old.gid()))?;
     }
     temp.as_file().set_permissions(Permissions::from_mode(mode))?;
+    if like.is_some() {
+        copy_attributes(path, temp.as_file());
+    }
     if sync {
         temp.as_file().sync_all()?;
     }
     temp.persist(path).map_err(|err| err.error)?;
     if sync { File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
+/// Copies extended attributes, as far as the file system lets us.
+fn copy_attributes(from: &Path, to: &File) {
+    // The most that Linux has for all names, and for one value: `XATTR_LIST_MAX`, `XATTR_SIZE_MAX`.
+    let (mut names, mut value) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
+    let listed = rustix::fs::listxattr(from, &mut names[..]).unwrap_or_default();
+    for name in names[..listed].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+        if let Ok(size) = rustix::fs::getxattr(from, name, &mut value[..]) {
+            let _ = rustix::fs::fsetxattr(to, name, &value[..size], rustix::fs::XattrFlags::empty());
+        }
+    }
 }
 
 /// Makes a folder, and those above it, for root alone.

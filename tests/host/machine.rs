@@ -1,7 +1,7 @@
 //! A Debian 12 under systemd, made by `tests/support/machine`.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
@@ -29,16 +29,20 @@ impl Machine {
     /// The same, with files in it before its first boot: (path, content).
     pub(crate) fn start_with(name: &str, files: &[(&str, &str)]) -> Self {
         let machine = Self(format!("{name}-{}", std::process::id()));
-        let cache = std::env::var("ROLECALL_TEST_CACHE")
-            .unwrap_or_else(|_| format!("{}/.cache/rolecall-tests", std::env::var("HOME").unwrap()));
-        let upper = format!("{cache}/machines/{}/upper", machine.0);
         for (path, content) in files {
-            let path = format!("{upper}{path}");
-            std::fs::create_dir_all(Path::new(&path).parent().unwrap()).unwrap();
+            let path = machine.folder().join("upper").join(path.trim_start_matches('/'));
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, content).unwrap();
         }
         machine.boot();
         machine
+    }
+
+    /// Where its disk is, seen from outside: `upper` holds what differs from the image, `docker` is /var/lib/docker.
+    pub(crate) fn folder(&self) -> PathBuf {
+        let cache = std::env::var("ROLECALL_TEST_CACHE")
+            .unwrap_or_else(|_| format!("{}/.cache/rolecall-tests", std::env::var("HOME").unwrap()));
+        Path::new(&cache).join("machines").join(&self.0)
     }
 
     /// Boots it, also again after a cut.
@@ -55,7 +59,12 @@ impl Machine {
 
     /// Waits until it has gone down by itself.
     pub(crate) fn wait_off(&self) {
-        let done = self.tool(&["wait-off", &self.0]);
+        self.wait_off_within(Duration::from_secs(120));
+    }
+
+    /// The same, for longer.
+    pub(crate) fn wait_off_within(&self, limit: Duration) {
+        let done = self.tool(&["wait-off", &self.0, &limit.as_secs().to_string()]);
         assert_eq!(done.code, 0, "{}", done.text);
     }
 

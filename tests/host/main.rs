@@ -6,5 +6,8 @@ mod bootstrap;
 mod docker;
 mod env_file;
 mod inside;
+mod instance;
 mod machine;
+mod reboot;
+mod surprise;
 mod units;
