@@ -54,3 +54,23 @@ impl Grace {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn graces_add_up_along_the_longest_chain_and_hooks_count_once_more() {
+        let project = crate::execute::testing::project(
+            "services:\n  db: { image: x, stop_grace_period: 600s }\n  cache: { image: x }\n  app: { image: x, \
+             stop_grace_period: 20m, depends_on: [db, cache] }\n  web: { image: x, depends_on: [app], pre_stop: \
+             [{ command: [drain] }] }\n",
+        );
+        let order = ["cache", "db", "app", "web"].map(String::from);
+        let grace = Grace::of(&project, &order);
+        let (longest, chain) = (Duration::from_secs(1200), Duration::from_secs(2 * 10 + 1200 + 600));
+        assert_eq!(grace, Grace { longest, chain });
+        assert!(grace.warning().unwrap().contains("may take 31 minutes"), "{grace:?}");
+        assert_eq!(Grace::of(&project, &order[..3]).warning(), None, "half an hour is what systemd gives");
+    }
+}

@@ -7,8 +7,7 @@ use crate::machine::{Done, Machine};
 const RUN: &str = include_str!("../../userdata/rolecall.service");
 const IMDS: &str = include_str!("imds.py");
 const IMDS_UNIT: &str = "[Service]\nExecStart=/usr/bin/python3 /srv/imds.py\n[Install]\nWantedBy=multi-user.target\n";
-const ENV: &str =
-    "ROLECALL_SOURCE=file:///srv/compose.yaml\nAWS_EC2_METADATA_SERVICE_ENDPOINT=http://127.0.0.1:8100\n";
+const ENV: &str = "ROLECALL_SOURCE=file:///srv/compose.yaml\nAWS_EC2_METADATA_SERVICE_ENDPOINT=http://127.0.0.1:8100\n";
 
 /// What every service of these tests runs: it tells when it begins, when it is asked to end, and when it has.
 /// `SECONDS` it takes for that.
@@ -39,13 +38,11 @@ impl Instance {
         let machine = Machine::start_with(name, &files);
         machine.put(env!("CARGO_BIN_EXE_rolecall").as_ref(), "/usr/local/bin/rolecall");
         machine.put("/bin/busybox".as_ref(), "/srv/root/bin/busybox");
-        machine.sh(
-            "chmod 755 /usr/local/bin/rolecall /srv/root/bin/busybox; mkdir /srv/log
+        machine.sh("chmod 755 /usr/local/bin/rolecall /srv/root/bin/busybox; mkdir /srv/log
              systemctl enable imds rolecall 2>/dev/null; systemctl start imds
              apt-get update >/dev/null; apt-get install -y --no-install-recommends docker.io iptables >/dev/null 2>&1
              for name in sh sleep tail date echo test false; do ln -s busybox /srv/root/bin/$name; done
-             tar -C /srv/root -c . | docker import - box:1 >/dev/null",
-        );
+             tar -C /srv/root -c . | docker import - box:1 >/dev/null");
         Self(machine)
     }
 

@@ -85,7 +85,7 @@ impl Machine {
         let temp = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(temp.path(), content).unwrap();
         self.put(temp.path(), path);
-        self.sh(&format!("chmod {mode} {path}"));
+        self.sh(&format!("chmod {mode} '{path}'"));
     }
 
     /// Copies a file into it.

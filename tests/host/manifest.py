@@ -1,12 +1,17 @@
-# Lists a root file system: path, kind, mode, owner, content, time of the last change, extended attributes. What the kernel
-# and the service manager make up at each moment does not count.
+# Lists a root file system: path, kind, mode, owner, content, time of the last change, extended attributes. What the kernel,
+# the service manager and Docker make up at each moment does not count.
 import hashlib
 import json
 import os
 import stat
 import sys
 
-SKIP = {"/proc", "/sys", "/dev", "/tmp", "/run/systemd", "/run/udev", "/run/log", "/run/user", "/var/log/journal"}
+SKIP = {
+    "/proc", "/sys", "/dev", "/tmp", "/run/systemd", "/run/udev", "/run/log", "/run/user", "/var/log/journal",
+    # Written by a generator, whenever units are loaded anew.
+    "/run/cloud-init",
+    "/var/lib/docker", "/var/lib/containerd", "/run/docker", "/run/containerd",
+}
 
 
 def describe(path):

@@ -40,8 +40,9 @@ fn the_run_is_started_again_only_where_that_can_help() {
             assert_eq!(machine.sh("cat /srv/calls"), "run\n", "exit {code}");
         }
     }
+    // Nor through another unit: one that waits for Docker must not be waited for.
     let after = machine.sh("systemctl show -P After rolecall.service");
-    for late in ["cloud-final", "cloud-init.target", "multi-user.target", "docker"] {
+    for late in ["cloud-final", "cloud-init.target", "multi-user.target", "docker", "rolecall-containers"] {
         assert!(!after.contains(late), "{late} in {after}");
     }
 }
@@ -84,9 +85,40 @@ fn the_grace_fits_the_services_whatever_the_units_say() {
     assert_eq!(machine.sh(show), "active\n2min\n\n1min 30s\nargv[]=/opt/my agent stop\n");
     assert!(machine.agent("grace 10 30").text.contains("outcome: true Unchanged true"));
     assert!(machine.agent("grace 600 900").text.contains("outcome: false Changed"));
-    assert_eq!(machine.sh(show), "active\n15min 20s\n\n10min 20s\nargv[]=/opt/my agent stop\n");
+    assert_eq!(machine.sh(show), "active\n16min\n\n11min\nargv[]=/opt/my agent stop\n");
     assert!(machine.agent("grace 600 900").text.contains("outcome: true Unchanged true"));
-    // Shorter again: the drop-ins of ours follow.
-    assert!(machine.agent("grace 10 10").text.contains("outcome: false Changed"));
-    assert_eq!(machine.sh(show), "active\n2min 20s\n\n1min 50s\nargv[]=/opt/my agent stop\n");
+    machine.write("/opt/my agent", STAND_IN, "755");
+    machine.sh("systemd-analyze verify rolecall-containers.service docker.service");
+    // Shorter again: drop-ins follow.
+    assert!(machine.agent("grace 100 100").text.contains("outcome: false Changed"));
+    assert_eq!(machine.sh(show), "active\n2min 40s\n\n2min 40s\nargv[]=/opt/my agent stop\n");
+
+    // What an administrator gives Docker is not made shorter, be it there before or after our drop-in.
+    let theirs = "/etc/systemd/system/docker.service.d/10-theirs.conf";
+    for (limit, shown) in [("infinity", "infinity"), ("1h", "1h"), ("30", "11min")] {
+        machine.write(theirs, &format!("[Service]\nTimeoutStopSec={limit}\n"), "644");
+        machine.sh("systemctl daemon-reload");
+        assert!(machine.agent("grace 600 900").text.contains("outcome: false Changed"), "{limit}");
+        assert_eq!(machine.sh("systemctl show -P TimeoutStopUSec docker").trim(), shown, "{limit}");
+        assert!(machine.agent("grace 600 900").text.contains("outcome: true Unchanged true"), "{limit}");
+        assert!(machine.agent("grace 10 10").text.contains("outcome: false Changed"), "{limit}");
+    }
+
+    // A package brings the unit: ours makes way for it, and the one of an administrator does not.
+    machine.write("/usr/lib/systemd/system/rolecall-containers.service", CONTAINERS, "644");
+    assert!(machine.agent("grace 600 900").text.contains("outcome: false Changed"));
+    assert!(machine.sh(show).starts_with("active\n16min\n\n11min\nargv[]=/usr/local/bin/rolecall stop"));
+    let edited = CONTAINERS.replace("TimeoutStopSec=120", "TimeoutStopSec=130");
+    machine.write("/etc/systemd/system/rolecall-containers.service", &edited, "644");
+    machine.sh("systemctl daemon-reload");
+    assert!(machine.agent("grace 600 900").text.contains("outcome: true Unchanged true"));
+    machine.sh("test -e /etc/systemd/system/rolecall-containers.service");
+
+    // It comes up with Docker, whatever the run does.
+    assert_eq!(machine.sh("systemctl is-enabled rolecall-containers").trim(), "enabled");
+    machine.sh("systemctl disable rolecall 2>/dev/null; systemctl enable docker 2>/dev/null; systemctl reboot");
+    machine.wait_off();
+    machine.boot();
+    machine.sh("systemctl start docker");
+    machine.until("systemctl is-active rolecall-containers", Duration::from_secs(20));
 }
