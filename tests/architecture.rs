@@ -198,6 +198,26 @@ fn nothing_panics_on_purpose_outside_tests() {
 }
 
 #[test]
+fn the_firewall_is_nobodys_business_here() {
+    // A package that the engine needs; it is never called.
+    const PACKAGE: (&str, &str) = ("src/execute/docker/install.rs", "\"docker-cli\", \"iptables\", ");
+    let mut wrong = Vec::new();
+    for (name, text) in files("src") {
+        let mut code = code(&text);
+        if name == PACKAGE.0 {
+            code = code.replacen(PACKAGE.1, "", 1);
+        }
+        for program in ["iptables", "ip6tables", "nft", "ufw", "firewall-cmd", "firewalld"] {
+            let called = [format!("\"{program}\""), format!("\"{program} "), format!("/{program}")];
+            if called.iter().any(|call| code.contains(call)) {
+                wrong.push(format!("{name} names {program}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
 fn the_reader_of_imports_sees_groups_and_paths() {
     let text = "use crate::{error::{Cause, Error}, host::files, retry::Retry};\nlet x = crate::plan::build();";
     let seen: Vec<String> = used(text).into_keys().collect();

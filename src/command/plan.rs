@@ -7,7 +7,7 @@ use crate::{
     cli::Wishes,
     error::{Error, Result},
     execute::{
-        Context,
+        Context, docker,
         journal::Journal,
         launch,
         look::{self, Look},
@@ -43,7 +43,7 @@ pub async fn plan(flags: &Flags, wishes: Wishes, json: bool) -> Result<u8> {
         let Wishes { remove_orphans } = wishes;
         let look = Look { project, prepared: &prepared, instance: &facts.instance_id, idle: true, remove_orphans };
         look::look(&cx, look).await?;
-        let unit = systemd::running(Path::new("/")) && cx.docker_host.is_none();
+        let unit = systemd::running(Path::new("/")) && !docker::is_remote(cx.docker_host.as_deref());
         let refresh = launch::refresh(&cx)?;
         foresee(&cx, refresh, &mut seen).await;
         let plan = launch::plan(&cx, extension, unit).await.map_err(|err| err.step("plan"))?;

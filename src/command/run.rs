@@ -10,7 +10,7 @@ use crate::{
     cli::Wishes,
     error::{Cause, Error, Result},
     execute::{
-        self, Summary,
+        self, Summary, docker,
         journal::{self, Event, Journal},
         launch,
         look::{self, Look},
@@ -104,7 +104,7 @@ async fn fetched(
     let look = Look { project, prepared: &prepared, instance: &facts.instance_id, idle: false, remove_orphans };
     look::look(&cx, look).await.map_err(|err| err.step("plan"))?;
     summary += execute::run(&launch::refresh(&cx)?, &cx).await?;
-    let unit = systemd::running(Path::new("/")) && cx.docker_host.is_none();
+    let unit = systemd::running(Path::new("/")) && !docker::is_remote(cx.docker_host.as_deref());
     let plan = launch::plan(&cx, extension, unit).await.map_err(|err| err.step("plan"))?;
     for warning in &plan.warnings {
         warn!("{warning}");

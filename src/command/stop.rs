@@ -7,7 +7,7 @@ use tracing::warn;
 use super::{need_root, print, real};
 use crate::{
     error::Result,
-    execute::{launch, stop},
+    execute::{docker, launch, stop},
     paths::Paths,
     retry::Retry,
     settings::{Env, Flags, STATE_DIR, Settings},
@@ -23,7 +23,7 @@ pub async fn stop(projects: &[String], down: bool) -> Result<u8> {
     need_root(command)?;
     let env = Env::from_process();
     let world = real::world(&env)?;
-    let (remote, inside) = (env.get("DOCKER_HOST").is_some(), env.get("ROLECALL_ATTEMPT").is_some());
+    let (remote, inside) = (docker::is_remote(env.get("DOCKER_HOST")), env.get("ROLECALL_ATTEMPT").is_some());
     // The machine may be going down: a setting that only a run needs must not keep the containers from their grace.
     let paths = Settings::load(&Flags::default(), env).map_or_else(
         |err| {

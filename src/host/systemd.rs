@@ -69,15 +69,15 @@ pub async fn stop_timeout(host: &dyn Host, unit: &str, without: &str) -> Result<
         return Ok(timespan(value("TimeoutStopUSec=")));
     }
     if let Some(set) = stop_timeout_of(&files, without) {
-        return Ok(set);
+        return Ok(Some(set));
     }
     let default = ask(host, &["show", "--property", "DefaultTimeoutStopUSec", "--value"]).await?.stdout;
     Ok(timespan(default.trim()))
 }
 
 /// What unit files, as `systemctl cat` prints them in the order in which they count, set as limit for stopping; the
-/// file `without` does not count. The outer `None`: nothing; the inner one: no limit.
-fn stop_timeout_of(files: &str, without: &str) -> Option<Option<Duration>> {
+/// file `without` does not count. `None`: nothing; no limit is the longest time that there is.
+fn stop_timeout_of(files: &str, without: &str) -> Option<Duration> {
     let (mut counts, mut last) = (true, None);
     for line in files.lines() {
         if let Some(path) = line.strip_prefix("# /") {
@@ -87,8 +87,8 @@ fn stop_timeout_of(files: &str, without: &str) -> Option<Option<Duration>> {
         if matches!(key.trim(), "TimeoutStopSec" | "TimeoutSec") {
             // systemd ignores what it cannot read; 0 is no limit.
             last = match value.trim() {
-                "infinity" => Some(None),
-                text => timespan(text).map(|t| (!t.is_zero()).then_some(t)).or(last),
+                "infinity" => Some(Duration::MAX),
+                text => timespan(text).map(|t| if t.is_zero() { Duration::MAX } else { t }).or(last),
             };
         }
     }
@@ -197,13 +197,13 @@ mod tests {
                  TimeoutStopSec=660\n\n# /etc/systemd/system/docker.service.d/zz.conf\n[Service]\n{drop_in}\n"
             )
         };
-        let limit = |s: u64| Some(Some(Duration::from_secs(s)));
+        let limit = |s: u64| Some(Duration::from_secs(s));
         for (unit, drop_in, set) in [
             ("", "", None),
             ("TimeoutStopSec=120", "", limit(120)),
             ("TimeoutStopSec=120", "TimeoutStopSec = 2min", limit(120)),
-            ("TimeoutSec=0", "", Some(None)),
-            ("TimeoutStopSec=30", "TimeoutStopSec=infinity", Some(None)),
+            ("TimeoutSec=0", "", Some(Duration::MAX)),
+            ("TimeoutStopSec=30", "TimeoutStopSec=infinity", Some(Duration::MAX)),
             ("TimeoutStopSec=30", "TimeoutStopSec=soon", limit(30)),
         ] {
             assert_eq!(stop_timeout_of(&files(unit, drop_in), ours), set, "{unit} {drop_in}");

@@ -10,7 +10,7 @@ SKIP = {
     "/proc", "/sys", "/dev", "/tmp", "/run/systemd", "/run/udev", "/run/log", "/run/user", "/var/log/journal",
     # Written by a generator, whenever units are loaded anew.
     "/run/cloud-init",
-    "/var/lib/docker", "/var/lib/containerd", "/run/docker", "/run/containerd",
+    "/var/lib/docker", "/var/lib/containerd", "/run/docker", "/run/docker.pid", "/run/containerd",
 }
 
 

@@ -122,7 +122,13 @@ fn nothing_changes_but_what_the_manifest_names() {
         "/var/log/dpkg.log",
         "/etc/ld.so.cache",
     ]);
-    named.extend(["/var/cache/ldconfig", "/var/cache/debconf", "/srv/conf/daemon.json", "/srv/log/events"]);
+    named.extend([
+        "/var/cache/ldconfig",
+        "/var/cache/debconf",
+        "/srv/conf/daemon.json",
+        "/srv/compose.yaml",
+        "/srv/log/events",
+    ]);
     let with_packages = listing(&instance);
     let none: [String; 0] = [];
     assert_eq!(besides(&changed(&after, &with_packages), &[OURS, &named].concat()), none);

@@ -46,7 +46,7 @@ impl Docker {
         docker_host: Option<&str>,
         archive: Archive,
     ) -> Result<Self> {
-        let remote = docker_host.is_some_and(|host| !is_default(host));
+        let remote = is_remote(docker_host);
         if remote && settings.is_some() {
             let host = docker_host.unwrap_or_default();
             let message = format!("x-rolecall.host.docker cannot be applied: DOCKER_HOST names the engine at {host}");
@@ -179,6 +179,7 @@ impl Docker {
     }
 }
 
-fn is_default(docker_host: &str) -> bool {
-    matches!(docker_host, "" | "unix:///var/run/docker.sock" | "unix:///run/docker.sock")
+/// Whether `DOCKER_HOST` names another engine than that of this machine's own unit.
+pub fn is_remote(docker_host: Option<&str>) -> bool {
+    !matches!(docker_host, None | Some("" | "unix:///var/run/docker.sock" | "unix:///run/docker.sock"))
 }
