@@ -6,10 +6,7 @@ use tracing::{info, warn};
 
 use crate::{
     error::Cause,
-    host::{
-        lock::{HeldBy, RunLock},
-        process, systemd,
-    },
+    host::{lock, process, systemd},
     world::World,
 };
 
@@ -25,7 +22,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Ends the run, be it the unit's or somebody's, and takes the lock in its place. A stop that is under way already is
 /// waited for: a second signal could cost a container its grace. The machine may be going down, so whatever goes wrong
 /// here is told, and does not keep containers from being stopped.
-pub async fn alone(world: &World, lock: &Path, command: &str, unit: bool) -> Option<RunLock> {
+pub async fn alone(world: &World, path: &Path, command: &str, unit: bool) -> Option<lock::RunLock> {
     let host = &*world.host;
     if unit && systemd::running(Path::new("/")) {
         let stopped = async {
@@ -37,22 +34,22 @@ pub async fn alone(world: &World, lock: &Path, command: &str, unit: bool) -> Opt
             warn!("{UNIT} could not be stopped: {err}");
         }
     }
-    let mut asked: Option<HeldBy> = None;
+    let mut asked: Option<lock::HeldBy> = None;
     let mut since = world.clock.now();
     loop {
-        let err = match RunLock::take_for(lock, command) {
-            Ok(lock) => return Some(lock),
+        let err = match lock::RunLock::take_for(path, command) {
+            Ok(held) => return Some(held),
             Err(err) if err.cause == Cause::Locked => err,
             Err(err) => {
                 warn!("a run may begin before all is stopped: {err}");
                 return None;
             }
         };
-        let holder = HeldBy::read(lock);
+        let holder = lock::HeldBy::read(path);
         if holder.is_some() && holder != asked {
             since = world.clock.now();
             asked = holder;
-            if let Some(HeldBy { pid, command, .. }) = asked.as_ref().filter(|held| held.command == "run") {
+            if let Some(lock::HeldBy { pid, command, .. }) = asked.as_ref().filter(|held| held.command == "run") {
                 info!("ending the {command} that is under way (pid {pid})");
                 if let Err(err) = process::terminate(*pid) {
                     warn!("{err}");
