@@ -211,7 +211,7 @@ async fn files_of_this_machine_are_sources_too() {
 async fn a_value_is_a_single_object_or_file() {
     let stage = Stage::new(&[("dockercfg", "{}")]);
     let retry = stage.clock.retry(60);
-    let get = async |uri: &str| value(&stage.world, &retry, uri, &facts(), &[]).await;
+    let get = async |uri: &str| value(&stage.world, &retry, uri, &facts(), &Trust::default()).await;
     assert_eq!(get("s3://bucket/dockercfg").await.unwrap(), b"{}");
     for bad in ["s3://bucket/folder/", "https://h.example/x", "plain"] {
         assert_eq!(get(bad).await.unwrap_err().cause, Cause::SourceRefused, "{bad}");

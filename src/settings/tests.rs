@@ -68,15 +68,15 @@ fn a_tag_may_name_a_bucket_and_nothing_else() {
 fn owners_never_come_from_a_tag_and_default_to_the_own_account() {
     let tags = tags(&[("Bootstrap", "s3://bucket/x"), ("BucketOwners", "999999999999")]);
     let own = load(&Flags::default(), &[]).unwrap();
-    assert_eq!(own.with(&tags, OWN).unwrap().owners, ["123456789012"]);
-    assert!(own.with(&tags, None).unwrap().owners.is_empty());
+    assert_eq!(own.with(&tags, OWN).unwrap().trust.owners, ["123456789012"]);
+    assert!(own.with(&tags, None).unwrap().trust.owners.is_empty());
 
     let listed = load(&Flags::default(), &[("ROLECALL_BUCKET_OWNERS", "210987654321,123456789012")]).unwrap();
-    assert_eq!(listed.with(&tags, OWN).unwrap().owners, ["123456789012", "210987654321"]);
-    assert_eq!(listed.with(&tags, None).unwrap().owners, ["210987654321", "123456789012"]);
+    assert_eq!(listed.with(&tags, OWN).unwrap().trust.owners, ["123456789012", "210987654321"]);
+    assert_eq!(listed.with(&tags, None).unwrap().trust.owners, ["210987654321", "123456789012"]);
 
     let elsewhere = load(&Flags::default(), &[("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9000")]).unwrap();
-    assert!(elsewhere.with(&tags, OWN).unwrap().owners.is_empty());
+    assert!(elsewhere.with(&tags, OWN).unwrap().trust.owners.is_empty());
 }
 
 #[test]
