@@ -153,6 +153,8 @@ fn a_single_file_needs_its_signature_beside_it() {
     bed.aws.server.heal();
     bed.aws.store(|s| s.bucket(BUCKET).objects.remove("app/run.sh.minisig"));
     bed.fails(5, "signature-missing").needs(&format!("{source}.minisig")).hints("minisign -Sm run.sh");
+    bed.aws.store(|s| s.bucket(BUCKET).denied.insert("s3:ListBucket"));
+    bed.fails(5, "signature-missing").needs("app/run.sh.minisig");
     bed.aws.put(BUCKET, "app/run.sh.minisig", vec![b'x'; 1 << 20]);
     bed.fails(5, "signature-invalid");
     nothing_is_left(&bed.agent);

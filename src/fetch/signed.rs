@@ -3,7 +3,7 @@
 
 use super::{Source, serials, signature, snapshot::Snapshot, sums, verify::sha256};
 use crate::{
-    error::{Cause, Error, Result},
+    error::{Cause, Class, Error, Result},
     settings::Trust,
 };
 
@@ -44,6 +44,8 @@ pub(super) fn file(trust: &Trust, source: &Source, bytes: &[u8], signature: Resu
     let address = address(source);
     let signature = signature.map_err(|err| match err.cause {
         Cause::SourceNotFound => missing(&address),
+        // The file itself could be read: where a role may not list the bucket, S3 says this of what is not there.
+        Cause::SourceDenied => Error { cause: Cause::SignatureMissing, class: Class::Permanent, ..err },
         // So large that it is none.
         Cause::SourceTooLarge => Error { cause: Cause::SignatureInvalid, ..err },
         _ => err,
