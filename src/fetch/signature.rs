@@ -11,7 +11,7 @@ pub const MOST_BYTES: u64 = 16 * 1024;
 
 /// Proves that one of `keys` signed these bytes as what lies at `address`; returns the serial of the signature. That
 /// and the name are in the comment which minisign signs by itself, the time of signing being the serial:
-/// `timestamp:1795274940`, `file:compose.yaml`, separated by tabs. A field `source:` binds the signature to a whole address.
+/// `timestamp:1795274940` and `file:compose.yaml`, separated by a tab. A field `source:` binds it to a whole address.
 ///
 /// # Errors
 /// `signature-invalid`, saying what is wrong with it.

@@ -150,7 +150,7 @@ async fn an_attempt_that_broke_off_is_continued() {
 #[tokio::test]
 async fn names_that_could_leave_the_project_are_refused_with_nothing_written() {
     let long = format!("app/{}", "x".repeat(256));
-    for key in ["app/../../etc/cron.d/x", "app//etc/x", "app/./x", "app/..", "app/a\nb", "app/a\0b", "app//", &long] {
+    for key in ["app/../../etc/cron.d/x", "app//etc/x", "app/./x", "app/..", "app/a\nb", "app/a\0b", &long] {
         let stage = Stage::new(&[("app/ok", "1"), (key, "bad")]);
         let err = stage.snapshot("s3://bucket/app/").await.unwrap_err();
         assert_eq!(err.cause, Cause::SourceRefused, "{key}");

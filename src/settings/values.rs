@@ -92,7 +92,7 @@ pub(super) fn public_keys(text: &str) -> Result<Vec<String>> {
     // What is no key is not repeated: it may be the secret one.
     let refused = |what: String| {
         Error::new(Cause::Usage, format!("{what} is not a public key of minisign"))
-            .hint("give the second line of minisign.pub: 56 characters, the first two are RW")
+            .hint("give the second line of minisign.pub: 56 characters that start with RW")
     };
     let parts = text.split(['\n', ',']).map(str::trim).filter(|part| !part.starts_with("untrusted comment:"));
     let keys = parts.flat_map(str::split_whitespace).map(|word| match BASE64_STANDARD.decode(word) {

@@ -54,16 +54,6 @@ impl Signer {
         [("SHA256SUMS", list.into_bytes()), ("SHA256SUMS.minisig", signature)]
     }
 
-    /// Whether minisign itself accepts a signature.
-    pub fn accepts(&self, content: &[u8], signature: &[u8]) -> bool {
-        let folder = tempfile::tempdir_in(self.dir.path()).unwrap();
-        fs::write(folder.path().join("x"), content).unwrap();
-        fs::write(folder.path().join("x.minisig"), signature).unwrap();
-        let mut command = Command::new("minisign");
-        command.args(["-V", "-q", "-P", &self.key, "-m", "x"]).current_dir(folder.path());
-        command.output().unwrap().status.success()
-    }
-
     fn secret(&self) -> PathBuf {
         self.dir.path().join("minisign.key")
     }
