@@ -359,7 +359,9 @@ fn nothing_is_started_or_written_by_what_was_changed_on_the_way() {
         .chain(signer.list(NOW, &files).map(|(name, content)| (name.to_owned(), content)))
         .collect();
     let put = |name: &str, content: &[u8]| bed.aws.put(BUCKET, &format!("app/{name}"), content);
-    signed.iter().for_each(|(name, content)| _ = put(name, content));
+    for (name, content) in &signed {
+        put(name, content);
+    }
     bed.imds.tag("Bootstrap", &format!("s3://{BUCKET}/app/"));
     for (name, content) in &signed {
         // Some of all the ways: the first bytes of a signature are a comment that nobody signed.

@@ -14,14 +14,14 @@ mod snapshot;
 mod sums;
 mod verify;
 
+use std::path::Path;
+
 pub use beside::Beside;
 pub use content::{Kind, recognise};
 pub use mirror::{MOST_BYTES, MOST_FILE_BYTES, MOST_FILES};
 pub use path::relative;
 pub use snapshot::{File, Snapshot, of_files};
 pub use verify::sha256;
-
-use std::path::Path;
 
 pub use crate::settings::Source;
 use crate::{

@@ -59,7 +59,8 @@ pub(super) fn folder(trust: &Trust, source: &Source, snapshot: Snapshot) -> Resu
     if trust.keys.is_empty() {
         return Ok(snapshot);
     }
-    let address = format!("{}/{}", source.to_string().trim_end_matches('/'), sums::NAME);
+    let shown = source.to_string();
+    let address = format!("{}/{}", shown.strip_suffix('/').unwrap_or(&shown), sums::NAME);
     let (Some(list), Some(signature)) = (snapshot.read(sums::NAME)?, snapshot.read(&sums::signature_name())?) else {
         return Err(missing(&address));
     };
