@@ -1,6 +1,6 @@
 //! Signatures: with a key, nothing that it did not sign has any effect, and nothing old comes back.
 
-use std::fs;
+use std::{fs, process::Command};
 
 use rolecall::{error::Cause, fetch::signature::verify};
 
@@ -208,9 +208,16 @@ fn a_file_and_a_folder_of_this_host_are_signed_like_any_other_source() {
     for source in [format!("file://{}/", folder.display()), format!("file://{}", folder.display())] {
         bed.rolecall(&["run", "--source", &source]).fails(5, "signature-missing").needs("/app/SHA256SUMS.minisig");
     }
-    for (name, content) in signer.list(NOW, &[("run.sh", SCRIPT)]) {
-        fs::write(folder.join(name), content).unwrap();
+    // By the line that the documentation gives.
+    let line = "find . -type f ! -name 'SHA256SUMS*' -print0 | sort -z | xargs -0 sha256sum > SHA256SUMS";
+    assert!(include_str!("../docs/integrity.md").contains(line));
+    fs::create_dir(folder.join("conf")).unwrap();
+    for name in ["a b", r"back\slash", "ünï", "-"] {
+        fs::write(folder.join("conf").join(name), name).unwrap();
     }
+    assert!(Command::new("sh").args(["-c", line]).current_dir(&folder).status().unwrap().success());
+    let list = fs::read(folder.join("SHA256SUMS")).unwrap();
+    fs::write(folder.join("SHA256SUMS.minisig"), signer.sign("SHA256SUMS", list)).unwrap();
     bed.rolecall(&["plan", "--source", &format!("file://{}/", folder.display())]).ready().prints("run.sh");
 }
 
