@@ -46,7 +46,7 @@ pub async fn run(flags: &Flags, wishes: Wishes) -> Result<u8> {
     match &result {
         Ok(summary) if summary.changed == 0 => info!("ready: nothing to do, took {took}"),
         Ok(summary) => info!("ready: {} steps changed something, took {took}", summary.changed),
-        Err(err) => eprint!("{}", console::failure(err)),
+        Err(err) => eprint!("{}", console::failure(err, Some(&paths.status()))),
     }
     Ok(exit)
 }
