@@ -14,6 +14,7 @@ use crate::{
         journal::{self, Event, Journal},
         launch,
         look::{self, Look},
+        secrets,
     },
     facts::Facts,
     host::{lock::RunLock, systemd},
@@ -111,6 +112,7 @@ async fn fetched(
     }
     reporter.borrow_mut().update(|status| status.warnings.clone_from(&plan.warnings));
     summary += execute::run(&plan, &cx).await?;
+    secrets::sweep(session.world.engine.as_ref(), &session.paths.secrets()).await?;
     launch::forget_stopped(&session.paths)?;
     Ok(summary)
 }

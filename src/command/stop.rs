@@ -7,7 +7,7 @@ use tracing::warn;
 use super::{need_root, print, real};
 use crate::{
     error::Result,
-    execute::{launch, stop},
+    execute::{launch, secrets, stop},
     paths::Paths,
     settings::{Env, Flags, STATE_DIR, Settings},
 };
@@ -40,6 +40,7 @@ pub async fn stop(projects: &[String], down: bool) -> Result<u8> {
         let (stopped, removed) = (outcome.stopped.len(), outcome.removed.len());
         print(&format!("rolecall: {stopped} containers stopped, {removed} objects removed\n"));
     }
+    secrets::sweep(engine, &paths.secrets()).await?;
     // Jobs that were stopped on the way look like jobs that are done; the next run has to know better.
     launch::remember_stopped(&paths, &ids)?;
     failure.map_or(Ok(0), Err)

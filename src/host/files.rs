@@ -19,6 +19,11 @@ pub fn write_volatile(path: &Path, content: &[u8], mode: u32) -> Result<()> {
     replace(path, content, mode, None, false).map_err(|err| Error::io("write", path, &err))
 }
 
+/// The same with an owner and group.
+pub fn write_volatile_as(path: &Path, content: &[u8], (uid, gid, mode): (u32, u32, u32)) -> Result<()> {
+    replace(path, content, mode, Some((uid, gid)), false).map_err(|err| Error::io("write", path, &err))
+}
+
 /// The same for a file that is somebody else's: one that is there keeps its owner and mode, and a link stays a
 /// link to the file that is written. `mode` is for a new file.
 pub fn rewrite(path: &Path, content: &[u8], mode: u32) -> Result<()> {
