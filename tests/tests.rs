@@ -6,6 +6,7 @@ mod support;
 
 mod architecture;
 mod bad_input;
+mod canaries;
 mod compose_docs;
 mod docassemble;
 mod equal;
@@ -22,6 +23,7 @@ mod real_names;
 mod reconcile;
 mod refusals;
 mod scripts;
+mod secrets;
 mod sources;
 mod standins;
 mod standins_sdk;

@@ -125,8 +125,9 @@ async fn value(
             let region = region_of(id).unwrap_or(&facts.region);
             let read = async |_| world.cloud.secret(region, id, stage.as_deref()).await;
             let whole = retry.run(&what, Policy::SERVICE, read).await?;
+            let Some(key) = key else { return Ok(whole) };
             hide(whole.reveal(), &format!("[secret {id}]"));
-            key.as_ref().map_or(Ok(whole.clone()), |key| json_key(id, &whole, key))
+            json_key(id, &whole, key)
         }
         Reference::Object(uri) => {
             let bytes = crate::fetch::value(world, retry, uri, facts, owners).await?;

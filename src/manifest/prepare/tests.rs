@@ -167,7 +167,7 @@ async fn the_name_of_the_project_decides_its_folder() {
 async fn a_value_that_must_not_be_seen_is_not_in_an_error() {
     let mut quoted = 0;
     for service in
-        ["{ image: a, pull_policy: '${KEY}' }", "{ image: a, restart: '${KEY}' }", "{ image: a, ports: ['${KEY}:80'] }"]
+        ["{ image: a, pull_policy: '${KEY}' }", "{ image: a, restart: '${KEY}' }", "{ image: a, networks: ['${KEY}'] }"]
     {
         let stage = Stage::new(&[]);
         let key = secret(&stage, "hunter2hunter2");
