@@ -164,8 +164,9 @@ fn settle(container: &mut Value) {
 fn secrets_in_memory(container: &mut Value) {
     let kept = |mount: &Value| mount["Source"].as_str().is_some_and(|source| source.contains("/run/secrets/equal/"));
     for place in ["/Mounts", "/HostConfig/Mounts"] {
-        let mounts = container.pointer_mut(place).and_then(Value::as_array_mut);
-        mounts.into_iter().for_each(|mounts| mounts.retain(|mount| !kept(mount)));
+        if let Some(mounts) = container.pointer_mut(place).and_then(Value::as_array_mut) {
+            mounts.retain(|mount| !kept(mount));
+        }
     }
     if container["HostConfig"]["Mounts"].as_array().is_none_or(Vec::is_empty) {
         drop_keys(&mut container["HostConfig"], &["Mounts"]);

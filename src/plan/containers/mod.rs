@@ -215,7 +215,11 @@ pub fn container(
     }
 
     let template = Value::from(body);
-    warnings.extend(exposed(&format!("service '{}'", service.name), &template, options.values));
+    let what = format!("service '{}'", service.name);
+    warnings.extend(exposed(&what, &template, options.values));
+    if options.secrets_dir.is_some() {
+        warnings.extend(exposed::copied(&what, &uploads, options.values));
+    }
 
     let goal = goal(project, service);
     let platform = if service.platform.is_empty() { options.platform.clone() } else { Some(service.platform.clone()) };
