@@ -24,6 +24,7 @@ mod reconcile;
 mod refusals;
 mod scripts;
 mod secrets;
+mod signatures;
 mod sources;
 mod standins;
 mod standins_sdk;
