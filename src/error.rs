@@ -5,27 +5,14 @@
 //! one line on a serial console. Parsers with positions of their own (the compose loader) keep their error
 //! type and convert at the border of their stage.
 
+mod cause;
+
 use std::{fmt, time::Duration};
+
+pub use cause::{Cause, Exit};
 
 /// Result of everything that can fail in a way that an operator must read.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
-
-/// Exit codes of the program. Service managers and scripts decide by them, so they never change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
-    /// A step failed; the journal and the console line name it.
-    Step = 1,
-    /// Flags, environment, config.toml or a source that cannot mean anything.
-    Usage = 2,
-    /// The manifest is invalid: running again without a change cannot help.
-    Manifest = 3,
-    /// Facts or source could not be reached: running again may help.
-    Unreachable = 4,
-    /// A checksum, a signature or an owner is not what it has to be.
-    Integrity = 5,
-    /// Another run holds the lock.
-    Locked = 6,
-}
 
 /// Whether, and how, another try can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,124 +25,6 @@ pub enum Class {
     Denied,
     /// The same request will get the same answer.
     Permanent,
-}
-
-macro_rules! causes {
-    ($($(#[$doc:meta])* $name:ident = $code:literal, $exit:ident;)*) => {
-        /// Stable cause of a failure: the `cause=` of the console line. Codes are never renamed.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Cause { $($(#[$doc])* $name),* }
-
-        impl Cause {
-            /// Every cause there is, for documentation and its test.
-            pub const ALL: &'static [Cause] = &[$(Cause::$name),*];
-
-            /// The word printed as `cause=`.
-            pub const fn code(self) -> &'static str {
-                match self { $(Cause::$name => $code),* }
-            }
-
-            /// The exit code that a run ends with when this cause ended it.
-            pub const fn exit(self) -> Exit {
-                match self { $(Cause::$name => Exit::$exit),* }
-            }
-        }
-    };
-}
-
-causes! {
-    /// Flags, environment or config.toml hold something that cannot be used.
-    Usage = "usage", Usage;
-    /// The command needs root.
-    NotRoot = "not-root", Usage;
-    /// The source is empty, malformed, or may not be chosen by who chose it.
-    SourceRefused = "source-refused", Usage;
-    /// Another run holds the lock.
-    Locked = "locked", Locked;
-
-    /// No instance metadata service answers.
-    ImdsUnreachable = "imds-unreachable", Unreachable;
-    /// The metadata service answers, but not as `IMDSv2` (disabled, v1 only, hop limit).
-    ImdsRefused = "imds-refused", Unreachable;
-    /// The tag that names the source is not there.
-    TagMissing = "tag-missing", Unreachable;
-    /// Tags are off in metadata and may not be read through the EC2 API.
-    TagsDenied = "tags-denied", Unreachable;
-    /// The EC2 API throttled the reading of tags until the deadline.
-    TagsThrottled = "tags-throttled", Unreachable;
-    /// The instance has no role credentials.
-    CredentialsMissing = "credentials-missing", Unreachable;
-    /// An API of the cloud did not answer.
-    CloudUnreachable = "cloud-unreachable", Unreachable;
-    /// An API of the cloud refused permission.
-    CloudDenied = "cloud-denied", Unreachable;
-    /// A parameter or secret does not exist.
-    ValueMissing = "value-missing", Manifest;
-    /// The source does not exist.
-    SourceNotFound = "source-not-found", Unreachable;
-    /// Permission to read the source was refused.
-    SourceDenied = "source-denied", Unreachable;
-    /// The source did not answer, or broke off.
-    SourceUnreachable = "source-unreachable", Unreachable;
-    /// The source is larger than the limit.
-    SourceTooLarge = "source-too-large", Unreachable;
-    /// The content of the source is neither a script nor a compose file.
-    SourceUnrecognised = "source-unrecognised", Manifest;
-
-    /// Content does not have the pinned checksum.
-    ChecksumMismatch = "checksum-mismatch", Integrity;
-    /// The bucket belongs to an account that is not allowed.
-    OwnerMismatch = "owner-mismatch", Integrity;
-    /// A key is configured, and content is not signed.
-    SignatureMissing = "signature-missing", Integrity;
-    /// A signature is not one of a configured key over this content under this name.
-    SignatureInvalid = "signature-invalid", Integrity;
-    /// Content was signed before what this instance has accepted already.
-    Rollback = "rollback", Integrity;
-
-    /// The compose file or its `x-rolecall` is invalid.
-    ManifestInvalid = "manifest-invalid", Manifest;
-    /// A role that is neither an entry of `x-rolecall.roles`, a profile nor a service.
-    RoleUnknown = "role-unknown", Manifest;
-    /// One host port is asked for twice.
-    PortClash = "port-clash", Manifest;
-
-    /// A process that is not ours holds a port that a service publishes.
-    PortHeld = "port-held", Step;
-    /// A script of stage two did not exit with 0.
-    ScriptFailed = "script-failed", Step;
-    /// A script of stage two ran into its deadline.
-    ScriptTimeout = "script-timeout", Step;
-    /// The package manager failed.
-    PackagesFailed = "packages-failed", Step;
-    /// Docker is absent and could not be installed.
-    DockerInstall = "docker-install", Step;
-    /// daemon.json could not be merged, or the daemon does not come up with it.
-    DockerConfig = "docker-config", Step;
-    /// The engine does not answer.
-    EngineUnreachable = "engine-unreachable", Step;
-    /// The engine refused a request.
-    EngineRefused = "engine-refused", Step;
-    /// The registry has no such image.
-    ImageNotFound = "image-not-found", Step;
-    /// The registry refused the credentials.
-    ImageDenied = "image-denied", Step;
-    /// An image could not be pulled.
-    ImagePull = "image-pull", Step;
-    /// A container exited, or could not be started.
-    ContainerFailed = "container-failed", Step;
-    /// A container's health check says unhealthy.
-    ContainerUnhealthy = "container-unhealthy", Step;
-    /// Services were not ready in time.
-    ReadyTimeout = "ready-timeout", Step;
-    /// The deadline of the run or of a step passed.
-    Deadline = "deadline", Step;
-    /// The disk is full.
-    DiskFull = "disk-full", Step;
-    /// A file of the host could not be read or written.
-    Io = "io", Step;
-    /// The run was asked to stop by a signal.
-    Interrupted = "interrupted", Step;
 }
 
 /// What went wrong, for a tired human and for the retry loop.
@@ -263,6 +132,16 @@ impl Error {
             }
             _ => Self::new(Cause::Io, message),
         }
+    }
+
+    /// What is missing, as closely as it is known.
+    pub fn needs(&self) -> &str {
+        self.need.as_deref().unwrap_or(self.cause.need())
+    }
+
+    /// What to do, as closely as it is known.
+    pub fn remedy(&self) -> &str {
+        self.hint.as_deref().unwrap_or(self.cause.remedy())
     }
 
     /// The exit code of a run that ends with this error.

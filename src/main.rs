@@ -2,9 +2,22 @@
 
 use std::process::ExitCode;
 
-use rolecall::{cli::Cli, command, telemetry};
+use rolecall::{
+    cli::Cli,
+    command,
+    error::{Cause, Error},
+    redact,
+    report::bug,
+    telemetry,
+};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 fn main() -> ExitCode {
+    bug::tell();
+    redact::hide_environment();
+    // No core file of ours: it would hold every value in the clear. Programs that we start keep theirs. A kernel that
+    // refuses this writes none either.
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let cli = match Cli::read(std::env::args_os()) {
         Ok(cli) => cli,
         Err(None) => return ExitCode::SUCCESS,
@@ -13,9 +26,6 @@ fn main() -> ExitCode {
     telemetry::init(cli.log_format, cli.log_level);
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(command::dispatch(cli)),
-        Err(err) => {
-            eprintln!("rolecall: FAILED cause=io step=start error=\"could not start: {err}\"");
-            ExitCode::FAILURE
-        }
+        Err(err) => ExitCode::from(command::failed(&Error::new(Cause::Io, format!("could not start: {err}")))),
     }
 }

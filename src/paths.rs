@@ -79,6 +79,11 @@ impl Paths {
         self.runtime.join("status.json")
     }
 
+    /// Secrets that containers mount, by project.
+    pub fn secrets(&self) -> PathBuf {
+        self.runtime.join("secrets")
+    }
+
     /// Settings of the host's administrator.
     pub fn config_file(&self) -> PathBuf {
         self.config.join("config.toml")

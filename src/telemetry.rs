@@ -1,9 +1,15 @@
-//! Log lines: text or JSON, on standard error, where systemd and the console pick them up.
+//! Log lines: text or JSON, on standard error, where systemd and the console pick them up. What is hidden is masked
+//! here, whoever wrote it.
+
+use std::io::{self, Write};
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{Layer, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
-use crate::cli::{LogFormat, LogLevel};
+use crate::{
+    cli::{LogFormat, LogLevel},
+    redact,
+};
 
 /// Sets up logging for the whole process. Only our own lines are written below `warn`: libraries speak of headers
 /// and bodies there, which may carry secrets.
@@ -17,7 +23,7 @@ pub fn init(format: LogFormat, level: LogLevel) {
     let ours = ["rolecall", "script", "packages", "docker", "hook"];
     let filter =
         Targets::new().with_default(level.min(LevelFilter::ERROR)).with_targets(ours.map(|name| (name, level)));
-    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = fmt::layer().with_writer(|| Masked);
     let layer = match format {
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
         // The journal has its own clock; a second timestamp would only push the text off the console.
@@ -27,6 +33,21 @@ pub fn init(format: LogFormat, level: LogLevel) {
         LogFormat::Text => lines.with_ansi(false).with_target(false).with_timer(Clock).boxed(),
     };
     tracing_subscriber::registry().with(layer.with_filter(filter)).init();
+}
+
+/// Standard error, for whole lines: each is written at once.
+struct Masked;
+
+impl Write for Masked {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(line);
+        io::stderr().write_all(redact::mask(&text).as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
 }
 
 /// UTC, to the second.

@@ -10,15 +10,6 @@ use crate::support::{
 };
 
 #[test]
-fn the_exit_codes_and_the_causes_are_in_the_documentation() {
-    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/errors.md")).unwrap();
-    for cause in rolecall::error::Cause::ALL {
-        let row = format!("| `{}` | {} |", cause.code(), cause.exit() as u8);
-        assert!(text.contains(&row), "docs/errors.md has no row {row}");
-    }
-}
-
-#[test]
 fn wrong_flags_are_usage() {
     let bed = Bed::without_engine();
     for args in [&["launch"][..], &["run", "--sauce", "x"], &["facts", "--format", "xml"], &[]] {

@@ -35,7 +35,7 @@ pub async fn dispatch(cli: Cli) -> ExitCode {
 
 /// Prints the failure as the one line that a console shows; its exit code.
 pub fn failed(err: &Error) -> u8 {
-    eprint!("{}", console::failure(err));
+    eprint!("{}", console::failure(err, None));
     err.exit() as u8
 }
 

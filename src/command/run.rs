@@ -14,6 +14,7 @@ use crate::{
         journal::{self, Event, Journal},
         launch,
         look::{self, Look},
+        secrets,
     },
     facts::{self, Facts},
     host::{lock::RunLock, systemd},
@@ -46,7 +47,7 @@ pub async fn run(flags: &Flags, wishes: Wishes) -> Result<u8> {
     match &result {
         Ok(summary) if summary.changed == 0 => info!("ready: nothing to do, took {took}"),
         Ok(summary) => info!("ready: {} steps changed something, took {took}", summary.changed),
-        Err(err) => eprint!("{}", console::failure(err)),
+        Err(err) => eprint!("{}", console::failure(err, Some(&paths.status()))),
     }
     Ok(exit)
 }
@@ -112,6 +113,7 @@ async fn fetched(
     }
     reporter.borrow_mut().update(|status| status.warnings.clone_from(&plan.warnings));
     summary += execute::run(&plan, &cx).await?;
+    secrets::sweep(session.world.engine.as_ref(), &session.paths.secrets()).await?;
     launch::forget_stopped(&session.paths)?;
     Ok(summary)
 }

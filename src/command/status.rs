@@ -21,7 +21,7 @@ pub fn status(json: bool, wait: bool, state_dir: Option<String>) -> Result<u8> {
     let mut out = std::io::stdout();
     if wait {
         let status = follow::until_end(&paths.status(), &mut std::io::stderr(), another_is_coming)?;
-        return Ok(follow::print(&status, json, &mut out));
+        return Ok(follow::print(&status, &paths.status(), json, &mut out));
     }
     let Some(status) = Status::read(&paths.status())? else {
         super::print(if json { "null\n" } else { "rolecall: no run since this machine was booted\n" });
@@ -30,7 +30,7 @@ pub fn status(json: bool, wait: bool, state_dir: Option<String>) -> Result<u8> {
     if status.state == State::Running && follow::process(status.pid).is_none() {
         return Err(follow::died(&status));
     }
-    Ok(follow::print(&status, json, &mut out))
+    Ok(follow::print(&status, &paths.status(), json, &mut out))
 }
 
 /// Whether the unit of the run is queued, or under way as another process than the one that wrote this status.

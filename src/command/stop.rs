@@ -7,7 +7,7 @@ use tracing::warn;
 use super::{need_root, print, real};
 use crate::{
     error::Result,
-    execute::{docker, launch, stop},
+    execute::{docker, launch, secrets, stop},
     paths::Paths,
     retry::Retry,
     settings::{Env, Flags, STATE_DIR, Settings},
@@ -53,6 +53,12 @@ pub async fn stop(projects: &[String], down: bool) -> Result<u8> {
         failure = failure.or(outcome.failure);
         let (stopped, removed) = (outcome.stopped, outcome.removed.len());
         print(&format!("rolecall: {stopped} containers stopped, {removed} objects removed\n"));
+    }
+    // The containers count: what is left in memory goes with the next stop, or with the machine.
+    let folder = paths.secrets();
+    let sweep = secrets::sweep(engine, &folder);
+    if let Err(err) = retry.bounded("look which secrets are still mounted", Some(stop::LOOK), sweep).await {
+        warn!("secrets that nothing mounts any more may stay in memory: {err}");
     }
     failure.map_or(Ok(0), Err)
 }

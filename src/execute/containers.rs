@@ -12,7 +12,7 @@ use tracing::{debug, info};
 use crate::{
     compose::model::ServiceHook,
     error::{Cause, Error, Result},
-    execute::{images::Image, stop, upload},
+    execute::{images::Image, secrets, stop, upload},
     plan::{
         containers::{Desired, Inherited},
         labels,
@@ -30,6 +30,9 @@ pub(super) const TAIL: usize = 20;
 /// Those of the engine; `container-failed` where a stranger has the name.
 pub async fn prepare(engine: &dyn Engine, step: &Step, image: &Image) -> Result<String> {
     let desired = &step.desired;
+    if step.existing.is_none() || matches!(step.action, Action::Replace(_)) {
+        secrets::write(&desired.secrets, desired.user().unwrap_or(&image.user))?;
+    }
     for folder in &desired.folders {
         std::fs::create_dir_all(folder).map_err(|err| Error::io("make folder", folder, &err))?;
     }
@@ -107,6 +110,8 @@ pub async fn start(engine: &dyn Engine, step: &Step, id: &str) -> Result<bool> {
     if there["State"]["Running"] == true {
         return Ok(true);
     }
+    // After a reboot those that are mounted are gone.
+    secrets::write(&desired.secrets, there["Config"]["User"].as_str().unwrap_or_default())?;
     upload::upload(engine, id, &desired.uploads).await?;
     if let Err(err) = engine.start_container(id).await {
         let output = engine.logs(id, TAIL).await.unwrap_or_default();

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::{
     error::{Cause, Error, Result},
     image_ref::DOCKER_HUB,
-    redact::Secret,
+    redact::{Secret, hide},
     world::RegistryLogin,
 };
 
@@ -63,6 +63,7 @@ impl Credentials {
             let host = host(&registry);
             let login =
                 login(auth).ok_or_else(|| invalid(&format!("the entry for {host} has no usable credentials")))?;
+            hide(login.password.reveal(), "[registry password]");
             self.0.insert(host, login);
         }
         Ok(())

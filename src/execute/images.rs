@@ -14,6 +14,7 @@ use crate::{
     execute::credentials::Credentials,
     image_ref::ImageRef,
     plan::{PullPolicy, images::ImageNeed},
+    redact::hide,
     retry::{Policy, Retry, seconds},
     world::{PullProgress, RegistryLogin, World},
 };
@@ -40,13 +41,16 @@ pub struct Image {
     pub id: String,
     /// Paths that it declares as volumes.
     pub volumes: Vec<String>,
+    /// The user that its containers run as, where a service names none.
+    pub user: String,
 }
 
 impl Image {
     /// Reads the answer to `GET /images/{name}/json`.
     pub fn read(image: &Value) -> Self {
         let volumes = image["Config"]["Volumes"].as_object().into_iter().flatten().map(|(path, _)| path.clone());
-        Self { id: image["Id"].as_str().unwrap_or_default().to_owned(), volumes: volumes.collect() }
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        Self { id: text(&image["Id"]), volumes: volumes.collect(), user: text(&image["Config"]["User"]) }
     }
 }
 
@@ -110,7 +114,11 @@ impl Images {
             return Ok(Some(login.clone()));
         }
         match reference.ecr() {
-            Some((account, region)) => self.world.cloud.registry_login(region, account).await.map(Some),
+            Some((account, region)) => {
+                let login = self.world.cloud.registry_login(region, account).await?;
+                hide(login.password.reveal(), "[registry token]");
+                Ok(Some(login))
+            }
             None => Ok(None),
         }
     }

@@ -15,7 +15,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use crate::error::{Cause, Error, Result};
+use crate::{
+    error::{Cause, Error, Result},
+    redact::mask,
+};
 
 /// Format of the lines; an agent reads its own and older ones.
 pub const FORMAT: u32 = 1;
@@ -194,7 +197,7 @@ impl Journal {
     /// The disk is full or fails.
     pub fn write(&mut self, event: Event, sync: bool) -> Result<()> {
         let Some(file) = &mut self.file else { return Ok(()) };
-        let line = encode(&Record { at: jiff::Timestamp::now(), event });
+        let line = encode(&Record { at: jiff::Timestamp::now(), event: masked(event) });
         let written = file.write_all(line.as_bytes());
         let result = if sync { written.and_then(|()| file.sync_data()) } else { written };
         result.map_err(|e| Error::io("write the journal", &self.path, &e))
@@ -216,6 +219,20 @@ impl Journal {
         self.file = Some(appending(&self.path)?);
         Ok(())
     }
+}
+
+/// An event as anybody may read it. What tells steps apart is no text, and stays as it is.
+fn masked(mut event: Event) -> Event {
+    let texts = match &mut event {
+        Event::Run { .. } | Event::End { .. } => Vec::new(),
+        Event::Intent { name, .. } => vec![name],
+        Event::Done { name, what, .. } => vec![name, what],
+        Event::Failed { name, message, .. } => vec![name, message],
+    };
+    for text in texts {
+        *text = mask(text).into_owned();
+    }
+    event
 }
 
 fn readable(path: &Path) -> Result<(File, Vec<u8>)> {

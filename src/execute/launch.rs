@@ -78,7 +78,13 @@ pub async fn plan(cx: &Context, extension: &Extension, unit: bool) -> Result<Pla
         stopped_by_us: stopped(&cx.paths),
     };
     let mut compared_networks = Vec::new();
+    let mut shown = Vec::new();
+    let mut look_at = |kind: &str, name: &str, body: Option<&Value>| {
+        let what = format!("{kind} {name}");
+        shown.extend(body.into_iter().flat_map(|body| containers::exposed(&what, body, launch.options().values)));
+    };
     for network in wanted_networks {
+        look_at("network", &network.name, network.body.as_ref());
         let named = networks::named(&network.name, &seen.networks, &used);
         if let Some(id) = named.first().and_then(|n| n["Id"].as_str()) {
             there.networks.insert(network.name.clone(), id.to_owned());
@@ -95,6 +101,7 @@ pub async fn plan(cx: &Context, extension: &Extension, unit: bool) -> Result<Pla
     }
     let mut compared_volumes = Vec::new();
     for volume in wanted_volumes.into_iter().filter(|volume| answers || volume.body.is_some()) {
+        look_at("volume", &volume.name, volume.body.as_ref());
         let action = volumes::compare(&volume, &project.name, seen.volumes.get(&volume.name))?;
         compared_volumes.push((volume, action));
     }
@@ -104,7 +111,7 @@ pub async fn plan(cx: &Context, extension: &Extension, unit: bool) -> Result<Pla
         reconciled.remove_orphans();
     }
     let replaced_images = if extension.host.prune { replaced(&reconciled) } else { Vec::new() };
-    Ok(launch_steps(Launch {
+    let mut plan = launch_steps(Launch {
         project,
         reconciled,
         networks: compared_networks,
@@ -113,7 +120,9 @@ pub async fn plan(cx: &Context, extension: &Extension, unit: bool) -> Result<Pla
         ready: extension.ready_timeout.unwrap_or(READY_TIMEOUT),
         unit,
         replaced_images,
-    }))
+    });
+    plan.warnings.extend(shown);
+    Ok(plan)
 }
 
 /// Remembers which containers were stopped by us, on top of those that have not been started again since.

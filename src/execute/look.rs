@@ -1,6 +1,7 @@
 //! The engine that is launched on, and what containers get there besides their services.
 
 use std::{
+    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
     rc::Rc,
@@ -35,8 +36,10 @@ pub struct LaunchState {
     api: ApiVersion,
     containers_dir: Option<PathBuf>,
     log_rotation: bool,
-    proxies: std::collections::BTreeMap<String, String>,
+    proxies: BTreeMap<String, String>,
     key: Secret<String>,
+    secrets_dir: Option<PathBuf>,
+    values: BTreeMap<String, Secret<String>>,
     read: Box<dyn Fn(&Path) -> io::Result<Vec<u8>>>,
 }
 
@@ -52,6 +55,8 @@ impl LaunchState {
             platform: std::env::var("DOCKER_DEFAULT_PLATFORM").ok().filter(|p| !p.is_empty()),
             proxies: self.proxies.clone(),
             key: self.key.clone(),
+            secrets_dir: self.secrets_dir.clone(),
+            values: &self.values,
             read: self.read.as_ref(),
         }
     }
@@ -95,6 +100,8 @@ pub async fn look(cx: &Context, look: Look<'_>) -> Result<()> {
         log_rotation: needs_rotation(&info, cx.docker_host.is_none()),
         proxies: client_config::proxies(cx.docker_host.as_deref()),
         key: file_key::read(&cx.paths, has_files && !idle)?,
+        secrets_dir: mounts_ours(&info, cx.docker_host.as_deref()).then(|| cx.paths.secrets()),
+        values: prepared.manifest.values.clone(),
         read: reader(prepared),
         info,
     }));
@@ -111,6 +118,16 @@ fn reader(prepared: &Prepared) -> Box<dyn Fn(&Path) -> io::Result<Vec<u8>>> {
     })
 }
 
+/// Whether containers can read files of ours that they mount: the engine is on this machine, and neither gives users other
+/// numbers in its containers nor asks for labels on files.
+fn mounts_ours(info: &Value, docker_host: Option<&str>) -> bool {
+    let here = docker_host.is_none_or(|host| host.starts_with("unix://"));
+    let mut options = info["SecurityOptions"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let apart =
+        |option: &str| ["name=rootless", "name=userns", "name=selinux"].iter().any(|name| option.starts_with(name));
+    here && !options.any(apart)
+}
+
 /// Whether containers need log rotation of their own: the engine writes json files, and its own settings, where they
 /// can be seen, do not rotate them.
 fn needs_rotation(info: &Value, local: bool) -> bool {
@@ -118,4 +135,28 @@ fn needs_rotation(info: &Value, local: bool) -> bool {
     let text = if local { std::fs::read(Path::new("/etc/docker/daemon.json")).unwrap_or_default() } else { Vec::new() };
     let settings: Value = serde_json::from_slice(&text).unwrap_or_default();
     driver == "json-file" && settings["log-opts"]["max-size"].is_null()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn files_are_mounted_where_the_engine_can_read_them() {
+        let table = [
+            (None, json!(["name=seccomp,profile=builtin", "name=cgroupns"]), true),
+            (Some("unix:///var/run/docker.sock"), json!([]), true),
+            (None, json!(null), true),
+            (Some("tcp://far:2375"), json!([]), false),
+            (Some("ssh://far"), json!([]), false),
+            (None, json!(["name=rootless"]), false),
+            (None, json!(["name=userns"]), false),
+            (None, json!(["name=selinux"]), false),
+        ];
+        for (host, options, wanted) in table {
+            assert_eq!(mounts_ours(&json!({ "SecurityOptions": options }), host), wanted, "{host:?} {options}");
+        }
+    }
 }

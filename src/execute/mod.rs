@@ -20,6 +20,7 @@ pub mod perform;
 pub mod ready;
 pub mod resources;
 pub mod script;
+pub mod secrets;
 pub mod stop;
 #[cfg(test)]
 pub(crate) mod testing;

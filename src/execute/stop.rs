@@ -24,7 +24,7 @@ use crate::{
 pub use alone::alone;
 
 /// How long the engine may take to say what there is. It may hang, and the machine may be going down.
-const LOOK: Duration = Duration::from_secs(30);
+pub const LOOK: Duration = Duration::from_secs(30);
 
 /// How often containers are looked for that a run, killed a moment ago, had still asked the engine to start.
 const ROUNDS: usize = 3;

@@ -318,6 +318,8 @@ pub(crate) fn options(api: (u32, u32)) -> crate::plan::containers::Options<'stat
         platform: None,
         proxies: BTreeMap::new(),
         key: crate::redact::Secret::new("key".to_owned()),
+        secrets_dir: None,
+        values: const { &BTreeMap::new() },
         read: &|_| Ok(b"{ \"defaultAction\": \"SCMP_ACT_ALLOW\" }".to_vec()),
     }
 }

@@ -1,9 +1,9 @@
 //! Files that are either the old or the new, whatever happens in between.
 
 use std::{
-    fs::{self, DirBuilder, File, Metadata, Permissions},
+    fs::{self, DirBuilder, File, Permissions},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, fchown},
     path::Path,
 };
 
@@ -11,42 +11,55 @@ use crate::error::{Error, Result};
 
 /// Replaces a file: written beside it, synced, renamed, the folder synced.
 pub fn write_atomic(path: &Path, content: &[u8], mode: u32) -> Result<()> {
-    replace(path, content, mode, None, true).map_err(|err| Error::io("write", path, &err))
+    replace(path, content, true, |file| set_mode(file, mode)).map_err(|err| Error::io("write", path, &err))
 }
 
 /// The same for what need not outlive a power cut: nothing is synced.
 pub fn write_volatile(path: &Path, content: &[u8], mode: u32) -> Result<()> {
-    replace(path, content, mode, None, false).map_err(|err| Error::io("write", path, &err))
+    replace(path, content, false, |file| set_mode(file, mode)).map_err(|err| Error::io("write", path, &err))
+}
+
+/// The same with an owner and group.
+pub fn write_volatile_as(path: &Path, content: &[u8], (uid, gid, mode): (u32, u32, u32)) -> Result<()> {
+    let give = |file: &File| {
+        fchown(file, Some(uid), Some(gid))?;
+        set_mode(file, mode)
+    };
+    replace(path, content, false, give).map_err(|err| Error::io("write", path, &err))
 }
 
 /// The same for a file that is somebody else's: one that is there keeps its owner, its mode and its extended attributes
 /// (access list, security label), and a link stays a link to the file that is written. `mode` is for a new file.
 pub fn rewrite(path: &Path, content: &[u8], mode: u32) -> Result<()> {
     let write = || match fs::metadata(path) {
-        Ok(old) => replace(&fs::canonicalize(path)?, content, old.mode() & 0o7777, Some(&old), true),
-        Err(err) if err.kind() == io::ErrorKind::NotFound => replace(path, content, mode, None, true),
+        Ok(old) => replace(&fs::canonicalize(path)?, content, true, |file| {
+            fchown(file, Some(old.uid()), Some(old.gid()))?;
+            set_mode(file, old.mode() & 0o7777)?;
+            copy_attributes(path, file);
+            Ok(())
+        }),
+        Err(err) if err.kind() == io::ErrorKind::NotFound => replace(path, content, true, |file| set_mode(file, mode)),
         Err(err) => Err(err),
     };
     write().map_err(|err| Error::io("write", path, &err))
 }
 
-fn replace(path: &Path, content: &[u8], mode: u32, like: Option<&Metadata>, sync: bool) -> io::Result<()> {
+/// `give` sets owner and mode before the file gets its name.
+fn replace(path: &Path, content: &[u8], sync: bool, give: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
     let mut temp = tempfile::Builder::new().prefix(".rolecall-").tempfile_in(folder)?;
     temp.write_all(content)?;
-    if let Some(old) = like {
-        std::os::unix::fs::fchown(temp.as_file(), Some(old.uid()), Some(old.gid()))?;
-    }
-    temp.as_file().set_permissions(Permissions::from_mode(mode))?;
-    if like.is_some() {
-        copy_attributes(path, temp.as_file());
-    }
+    give(temp.as_file())?;
     if sync {
         temp.as_file().sync_all()?;
     }
     temp.persist(path).map_err(|err| err.error)?;
     if sync { File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
+fn set_mode(file: &File, mode: u32) -> io::Result<()> {
+    file.set_permissions(Permissions::from_mode(mode))
 }
 
 /// Copies extended attributes, as far as the file system lets us.

@@ -32,6 +32,8 @@ pub struct Manifest {
     pub extension: Extension,
     /// Scripts of stage two, in order.
     pub scripts: Vec<Script>,
+    /// `x-rolecall.variables`, with their values.
+    pub values: BTreeMap<String, Secret<String>>,
 }
 
 /// How a compose project is read.

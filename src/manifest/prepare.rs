@@ -127,7 +127,7 @@ async fn project(
         if brought(missing.as_mut(), missed, &mut files).await? {
             continue;
         }
-        let project = loaded.map_err(|err| veiled(told(err, &reading, missing.as_ref()), &values))?;
+        let project = loaded.map_err(|err| told(err, &reading, missing.as_ref()))?;
         // The name decides the folder, and the folder the paths: load again from there.
         let dir = paths.project(&project.name);
         if dir == reading.dir {
@@ -145,7 +145,7 @@ async fn project(
         }
     }
     check_collisions(around, &files)?;
-    let manifest = Manifest { project: Some(Rc::new(project)), extension, scripts };
+    let manifest = Manifest { project: Some(Rc::new(project)), extension, scripts, values };
     Ok(Prepared { manifest, dir: reading.dir, files: snapshot_of(around, files)?, registry_auths })
 }
 
@@ -203,19 +203,6 @@ fn told(err: LoadError, reading: &Reading, missing: Option<&Missing<'_>>) -> Err
         Some(refused) => Error { message: format!("{}: {}", err.message, refused.message), ..refused },
         None => err,
     }
-}
-
-/// Values that must not be seen are taken out of an error: the loader quotes what it cannot use. Very short ones are
-/// left, since they would be found in any text.
-fn veiled(mut err: Error, values: &BTreeMap<String, Secret<String>>) -> Error {
-    let veil = |text: &mut String| {
-        for (name, value) in values.iter().filter(|(_, value)| value.reveal().len() > 3) {
-            *text = text.replace(value.reveal().as_str(), &format!("${{{name}}}"));
-        }
-    };
-    veil(&mut err.message);
-    err.need.iter_mut().chain(err.hint.iter_mut()).chain(err.output.iter_mut()).for_each(veil);
-    err
 }
 
 /// Fetches a file or folder that a container mounts; what is not there is made by the engine, as with Compose.
@@ -313,7 +300,7 @@ fn snapshot_of(around: Around<'_>, files: Gathered) -> Result<Option<Rc<Snapshot
 }
 
 fn scripts_only(dir: PathBuf, files: Option<Rc<Snapshot>>, scripts: Vec<Script>) -> Prepared {
-    let manifest = Manifest { project: None, extension: Extension::default(), scripts };
+    let manifest = Manifest { project: None, extension: Extension::default(), scripts, values: BTreeMap::new() };
     Prepared { manifest, dir, files, registry_auths: Vec::new() }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     compose::error::nearest,
     error::{Cause, Error, Result},
     facts::Facts,
-    redact::Secret,
+    redact::{Secret, hide},
     retry::{Policy, Retry},
     settings::Trust,
     world::World,
@@ -65,6 +65,9 @@ impl Reference {
                 if id.is_empty() {
                     return Err("names no secret".into());
                 }
+                if key.as_deref() == Some("") {
+                    return Err("names no key of the secret's JSON behind #".into());
+                }
                 Ok(Self::Secret { id: id.to_owned(), stage, key })
             }
             "s3" | "file" => Ok(Self::Object(text.to_owned())),
@@ -83,7 +86,7 @@ fn split(text: &str, at: char) -> (&str, Option<String>) {
     }
 }
 
-/// Reads all values, at the same time.
+/// Reads all values, at the same time. From then on they are hidden wherever something is told.
 ///
 /// # Errors
 /// The first that cannot be read: which variable, where it is kept, what came back; never a value.
@@ -99,6 +102,7 @@ pub async fn resolve(
             err.message = format!("variable {name} of x-rolecall.variables: {}", err.message);
             err
         })?;
+        hide(value.reveal(), &format!("${{{name}}}"));
         Ok::<_, Error>((name.clone(), value))
     });
     Ok(try_join_all(all).await?.into_iter().collect())
@@ -114,13 +118,17 @@ async fn value(
     match reference {
         Reference::Parameter(name) => {
             let what = format!("read parameter {name}");
-            retry.run(&what, Policy::SERVICE, async |_| world.cloud.parameter(&facts.region, name).await).await
+            let region = region_of(name).unwrap_or(&facts.region);
+            retry.run(&what, Policy::SERVICE, async |_| world.cloud.parameter(region, name).await).await
         }
         Reference::Secret { id, stage, key } => {
             let what = format!("read secret {id}");
-            let read = async |_| world.cloud.secret(&facts.region, id, stage.as_deref()).await;
+            let region = region_of(id).unwrap_or(&facts.region);
+            let read = async |_| world.cloud.secret(region, id, stage.as_deref()).await;
             let whole = retry.run(&what, Policy::SERVICE, read).await?;
-            key.as_ref().map_or(Ok(whole.clone()), |key| json_key(id, &whole, key))
+            let Some(key) = key else { return Ok(whole) };
+            hide(whole.reveal(), &format!("[secret {id}]"));
+            json_key(id, &whole, key)
         }
         Reference::Object(uri) => {
             let bytes = crate::fetch::value(world, retry, uri, facts, trust).await?;
@@ -130,6 +138,12 @@ async fn value(
             Ok(Secret::new(line.unwrap_or(&text).to_owned()))
         }
     }
+}
+
+/// The region that an ARN names: `arn:partition:service:region:account:…`.
+fn region_of(name: &str) -> Option<&str> {
+    let parts: Vec<&str> = name.splitn(6, ':').collect();
+    (parts.len() == 6 && parts[0] == "arn" && !parts[3].is_empty()).then(|| parts[3])
 }
 
 fn json_key(id: &str, whole: &Secret<String>, key: &str) -> Result<Secret<String>> {
@@ -159,7 +173,26 @@ mod tests {
         assert_eq!(Reference::parse("secretsmanager://db?stage=AWSPREVIOUS#password"), Ok(secret));
         assert!(Reference::parse("smm:///x").unwrap_err().contains("did you mean 'ssm://'"));
         assert!(Reference::parse("hunter2").unwrap_err().starts_with("expected a reference"));
-        assert!(Reference::parse("secretsmanager://").is_err() && Reference::parse("ssm:///").is_err());
+        let arn = "arn:aws:secretsmanager:eu-west-3:111122223333:secret:prod/db-AbCdEf";
+        let secret = Reference::Secret { id: arn.into(), stage: None, key: Some("k".into()) };
+        assert_eq!(Reference::parse(&format!("secretsmanager://{arn}#k")), Ok(secret));
+        for wrong in [
+            "secretsmanager://",
+            "ssm:///",
+            "secretsmanager://db#",
+            "secretsmanager://db?stage=",
+            "secretsmanager://db?x=1",
+        ] {
+            assert!(Reference::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_arn_is_asked_for_in_its_region() {
+        assert_eq!(region_of("arn:aws:secretsmanager:eu-west-3:111122223333:secret:prod/db-AbCdEf"), Some("eu-west-3"));
+        assert_eq!(region_of("arn:aws:ssm:eu-west-3:111122223333:parameter/a"), Some("eu-west-3"));
+        assert_eq!(region_of("/prod/db"), None);
+        assert_eq!(region_of("a:b:c:d:e:f"), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What is known when the steps of a launch are laid out: what has to be, and how it compares with what there is.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use super::{
     images::ImageNeed,
@@ -61,7 +61,8 @@ impl Launch<'_> {
             let message = format!("container {name} is of this project, but its service is gone or not of these roles");
             warnings.push(format!("{message}; it is left alone (--remove-orphans removes it)"));
         }
-        warnings.dedup();
+        let mut told = BTreeSet::new();
+        warnings.retain(|warning| told.insert(warning.clone()));
         warnings
     }
 }

@@ -1,10 +1,11 @@
 //! A plan as text and as JSON: what a run would do, step by step. Pure.
 
-use std::fmt::Write;
+use std::{borrow::Cow, fmt::Write};
 
 use serde_json::{Value, json};
 
 use super::{Plan, Step};
+use crate::redact::mask;
 
 /// Whether a step is done already.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +59,7 @@ impl Foreseen {
             1 => writeln!(text, "{project}1 step would change something"),
             n => writeln!(text, "{project}{n} steps would change something"),
         };
-        text
+        mask(&text).into_owned()
     }
 
     /// For machines.
@@ -66,14 +67,14 @@ impl Foreseen {
         let mut steps: Vec<Value> = Vec::new();
         for (plan, verdicts) in &self.graphs {
             for (index, (step, verdict)) in plan.steps.iter().zip(verdicts).enumerate() {
-                let needs: Vec<&str> = plan.graph.needs(index).map(|n| plan.steps[n].name.as_str()).collect();
+                let needs: Vec<Cow<'_, str>> = plan.graph.needs(index).map(|n| mask(&plan.steps[n].name)).collect();
                 let would = match verdict {
                     Verdict::Done => None,
-                    Verdict::Todo(what) => Some(what),
+                    Verdict::Todo(what) => Some(mask(what)),
                 };
                 steps.push(json!({
                     "id": step.id,
-                    "name": step.name,
+                    "name": mask(&step.name),
                     "needs": needs,
                     "waits": step.action.is_wait(),
                     "deadline_seconds": step.deadline.as_secs(),
@@ -82,7 +83,7 @@ impl Foreseen {
                 }));
             }
         }
-        let warnings: Vec<&String> = self.warnings().collect();
+        let warnings: Vec<Cow<'_, str>> = self.warnings().map(|text| mask(text)).collect();
         let document = json!({ "project": self.project, "steps": steps, "warnings": warnings });
         serde_json::to_string_pretty(&document).unwrap_or_default() + "\n"
     }

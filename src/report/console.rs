@@ -1,6 +1,6 @@
 //! What a human at a serial console reads: one line per failure, and the last lines of what failed.
 
-use std::fmt::Write;
+use std::{fmt::Write, path::Path};
 
 use crate::error::Error;
 
@@ -10,26 +10,27 @@ use crate::retry::seconds;
 /// Longest value of one field, in characters: a console line must stay one.
 const FIELD_LIMIT: usize = 300;
 
-/// The line `rolecall: FAILED cause=… step=… need=… hint=…`, after the last lines of the output of what failed.
-pub fn failure(err: &Error) -> String {
-    rendered(&Failure::from(err))
+/// The line `rolecall: FAILED cause=… step=… error=… need=… hint=…`, after the last lines of the output of what failed;
+/// `report` is the file that holds the whole of it.
+pub fn failure(err: &Error, report: Option<&Path>) -> String {
+    rendered(&Failure::from(err), report)
 }
 
 /// The same from a status file.
-pub fn rendered(failure: &Failure) -> String {
+pub fn rendered(failure: &Failure, report: Option<&Path>) -> String {
     let mut text = String::new();
     for line in &failure.output {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "rolecall:   | {line}");
     }
-    let step = failure.step.as_deref().unwrap_or("start");
-    let _ =
-        write!(text, "rolecall: FAILED cause={} step={} error={}", failure.cause, field(step), field(&failure.message));
-    if let Some(need) = &failure.need {
-        let _ = write!(text, " need={}", field(need));
-    }
-    if let Some(hint) = &failure.hint {
-        let _ = write!(text, " hint={}", field(hint));
+    let Failure { cause, step, message, need, hint, .. } = failure;
+    let step = step.as_deref().unwrap_or("start");
+    let _ = write!(text, "rolecall: FAILED cause={cause}");
+    let fields = [("step", step), ("error", message), ("need", need), ("hint", hint)];
+    let report = report.map(|path| ("report", path.to_string_lossy()));
+    let report = report.as_ref().map(|(name, path)| (*name, path.as_ref()));
+    for (name, value) in fields.into_iter().chain(report) {
+        let _ = write!(text, " {name}={}", field(value));
     }
     text.push('\n');
     text
@@ -41,8 +42,8 @@ fn field(value: &str) -> String {
     if line.contains([' ', '"', '=']) { format!("\"{}\"", line.replace('"', "'")) } else { line }
 }
 
-/// The whole status for `rolecall status`.
-pub fn status(status: &Status) -> String {
+/// The whole status for `rolecall status`, which is kept at `path`.
+pub fn status(status: &Status, path: &Path) -> String {
     let mut text = String::from("rolecall: ");
     let took = seconds(status.elapsed());
     let _ = match status.state {
@@ -74,7 +75,7 @@ pub fn status(status: &Status) -> String {
         let _ = writeln!(text, "  warning: {warning}");
     }
     if let Some(failure) = &status.failure {
-        text.push_str(&rendered(failure));
+        text.push_str(&rendered(failure, Some(path)));
     }
     text
 }
@@ -90,11 +91,22 @@ mod tests {
             .need("exit code 0")
             .hint("read the lines above")
             .step("script:10-a.sh");
-        let line = failure(&err);
+        let line = failure(&err, Some(Path::new("/run/rolecall/status.json")));
         assert_eq!(line.lines().count(), 1, "{line}");
         assert!(line.starts_with(
             "rolecall: FAILED cause=script-failed step=script:10-a.sh error=\"script 10-a.sh ended with '3'\""
         ));
-        assert!(line.contains("need=\"exit code 0\" hint=\"read the lines above\""));
+        let rest = "need=\"exit code 0\" hint=\"read the lines above\" report=/run/rolecall/status.json\n";
+        assert!(line.ends_with(rest), "{line}");
+    }
+
+    #[test]
+    fn need_and_hint_are_always_there() {
+        for cause in Cause::ALL {
+            let line = failure(&Error::new(*cause, "it failed"), None);
+            let wanted = format!(" need={} hint={}\n", field(cause.need()), field(cause.remedy()));
+            assert!(line.ends_with(&wanted), "{line}");
+            assert!(!cause.need().is_empty() && cause.remedy().len() < FIELD_LIMIT, "{line}");
+        }
     }
 }

@@ -92,10 +92,13 @@ fn line(record: &Record) -> Option<String> {
     }
 }
 
-/// Prints a status and says which exit code it means.
-pub fn print(status: &Status, json: bool, out: &mut dyn Write) -> u8 {
-    let text =
-        if json { serde_json::to_string_pretty(status).unwrap_or_default() + "\n" } else { console::status(status) };
+/// Prints the status that is kept at `path`, and says which exit code it means.
+pub fn print(status: &Status, path: &Path, json: bool, out: &mut dyn Write) -> u8 {
+    let text = if json {
+        serde_json::to_string_pretty(status).unwrap_or_default() + "\n"
+    } else {
+        console::status(status, path)
+    };
     // A closed pipe is no failure of the run.
     let _ = out.write_all(text.as_bytes());
     status.exit.unwrap_or(0)

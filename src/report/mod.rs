@@ -1,5 +1,6 @@
 //! Telling: the status file, the console line, and following a run.
 
+pub mod bug;
 pub mod console;
 pub mod follow;
 pub mod reporter;

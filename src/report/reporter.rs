@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 use tracing::warn;
 
-use super::status::{Failure, ServiceStatus, State, Status};
+use super::{
+    bug,
+    status::{Failure, ServiceStatus, State, Status},
+};
 use crate::{
     error::Result,
     execute::{Progress, Summary},
@@ -20,6 +23,7 @@ pub struct Reporter {
 impl Reporter {
     /// A run begins.
     pub fn begin(path: &Path, journal: PathBuf) -> Self {
+        bug::running(path);
         let mut reporter = Self { path: path.to_owned(), status: Status::begin(journal), silent: false };
         reporter.write();
         reporter

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::{Error, Result},
     host::files,
+    redact::mask,
 };
 
 /// Where a run stands.
@@ -44,25 +45,25 @@ pub struct Failure {
     /// What was attempted and what came back.
     pub message: String,
     /// What is missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub need: Option<String>,
+    pub need: String,
     /// What to do.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hint: Option<String>,
+    pub hint: String,
     /// Last lines of what failed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub output: Vec<String>,
 }
 
 impl From<&Error> for Failure {
+    /// The failure as anybody may read it.
     fn from(err: &Error) -> Self {
+        let masked = |text: &str| mask(text).into_owned();
         Self {
             cause: err.cause.code().to_owned(),
-            step: err.step.clone(),
-            message: err.message.clone(),
-            need: err.need.clone(),
-            hint: err.hint.clone(),
-            output: err.output.clone(),
+            step: err.step.as_deref().map(masked),
+            message: masked(&err.message),
+            need: masked(err.needs()),
+            hint: masked(err.remedy()),
+            output: err.output.iter().map(|line| masked(line)).collect(),
         }
     }
 }
@@ -146,6 +147,13 @@ impl Status {
         until.duration_since(self.started).try_into().unwrap_or_default()
     }
 
+    /// The same as anybody may read it; a failure is so already.
+    fn masked(&self) -> Self {
+        let (mut status, masked) = (self.clone(), |text: &mut String| *text = mask(text).into_owned());
+        status.doing.iter_mut().chain(&mut status.warnings).for_each(masked);
+        status
+    }
+
     /// Writes the file, whole or not at all; the folder is made where it is missing.
     ///
     /// # Errors
@@ -154,7 +162,7 @@ impl Status {
         if let Some(dir) = path.parent() {
             std::fs::create_dir_all(dir).map_err(|e| Error::io("create", dir, &e))?;
         }
-        let text = serde_json::to_vec_pretty(self).unwrap_or_default();
+        let text = serde_json::to_vec_pretty(&self.masked()).unwrap_or_default();
         files::write_volatile(path, &text, 0o644)
     }
 

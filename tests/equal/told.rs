@@ -135,6 +135,7 @@ fn settle(container: &mut Value) {
             drop_keys(mount, &["Name", "Source"]);
         }
     }
+    secrets_in_memory(container);
     sort(&mut container["Config"]["Env"]);
     sort(&mut container["Mounts"]);
     for key in ["Binds", "Mounts", "Ulimits", "Links", "ExtraHosts"] {
@@ -156,6 +157,19 @@ fn settle(container: &mut Value) {
         for key in ["Aliases", "DNSNames", "Links"] {
             sort(&mut network[key]);
         }
+    }
+}
+
+/// Leaves out the mounts of secrets that we keep in memory, and Compose in the container.
+fn secrets_in_memory(container: &mut Value) {
+    let kept = |mount: &Value| mount["Source"].as_str().is_some_and(|source| source.contains("/run/secrets/equal/"));
+    for place in ["/Mounts", "/HostConfig/Mounts"] {
+        if let Some(mounts) = container.pointer_mut(place).and_then(Value::as_array_mut) {
+            mounts.retain(|mount| !kept(mount));
+        }
+    }
+    if container["HostConfig"]["Mounts"].as_array().is_none_or(Vec::is_empty) {
+        drop_keys(&mut container["HostConfig"], &["Mounts"]);
     }
 }
 

@@ -170,6 +170,11 @@ impl Running {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    /// Its process, which is the agent itself also behind words that replace themselves by it.
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
     /// Whether it has ended.
     pub fn ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
@@ -244,6 +249,10 @@ impl Outcome {
             failed.line,
             failed.outcome.told()
         );
+        for name in ["step", "error", "need", "hint"] {
+            let value = failed.field(name).unwrap_or_default();
+            assert!(!value.is_empty(), "no {name} in {:?}\n{}", failed.line, failed.outcome.told());
+        }
         failed
     }
 

@@ -26,7 +26,12 @@ async fn run(engine: &MemoryEngine, text: &str) -> Result<Vec<(String, Action)>>
             let service = &project.services[&step.desired.service];
             step.desired = container(&project, service, step.desired.number, &known, &options)?;
         }
-        let id = prepare(engine, &step, &Image { id: "sha256:1".into(), volumes: vec!["/image".into()] }).await?;
+        let id = prepare(
+            engine,
+            &step,
+            &Image { id: "sha256:1".into(), volumes: vec!["/image".into()], ..Image::default() },
+        )
+        .await?;
         start(engine, &step, &id).await?;
         note(&mut known, &step.desired, &id);
         done.push((step.desired.name, step.action));

@@ -1,5 +1,6 @@
-//! Configs and secrets whose content is in the manifest or its environment: they are copied into the container, since
-//! there is no file that could be mounted. Those with a `file` are mounts.
+//! Configs whose content is in the manifest or its environment: they are copied into the container, since there is no
+//! file that could be mounted. So are secrets where the engine cannot mount files of ours; elsewhere those are
+//! [`SecretFile`]s. What has a `file` is a mount.
 
 use sha2::{Digest, Sha256};
 
@@ -10,7 +11,7 @@ use crate::{
     },
     error::Result,
     plan::{
-        containers::{Options, mounts::target_of},
+        containers::{Options, SecretFile, mounts::target_of},
         unsupported::refuse,
     },
     redact::Secret,
@@ -34,11 +35,12 @@ pub struct Upload {
 }
 
 /// The mode of a file that names none.
-const READABLE: u32 = 0o444;
+pub(super) const READABLE: u32 = 0o444;
 
-pub(super) fn uploads(project: &Project, service: &ServiceConfig) -> Result<Vec<Upload>> {
+/// What is copied into the containers of a service; with `secrets`, those too.
+pub(super) fn uploads(project: &Project, service: &ServiceConfig, secrets: bool) -> Result<Vec<Upload>> {
     let mut uploads = Vec::new();
-    for reference in &service.secrets {
+    for reference in service.secrets.iter().filter(|_| secrets) {
         if let Some(defined) = project.secrets.get(&reference.source) {
             set(project, service, "secret", reference, &defined.environment)?;
             uploads.extend(upload(service, "secret", reference, "/run/secrets/", &defined.content)?);
@@ -54,7 +56,7 @@ pub(super) fn uploads(project: &Project, service: &ServiceConfig) -> Result<Vec<
 }
 
 /// Refuses what takes its content from a variable that is not set; one that is empty makes no file, as with Compose.
-fn set(
+pub(super) fn set(
     project: &Project,
     service: &ServiceConfig,
     kind: &str,
@@ -84,7 +86,7 @@ fn upload(
     }
     let number = |text: &str, attribute: &str| match text {
         "" => Ok(0),
-        _ => text.parse().map_err(|_| refuse(service, &format!("{attribute} of {what} is '{text}' and not a number"))),
+        _ => id(service, &what, attribute, text).map(u64::from),
     };
     let mode = reference.mode.and_then(|mode| u32::try_from(mode.0).ok()).unwrap_or(READABLE);
     Ok(Some(Upload {
@@ -97,10 +99,20 @@ fn upload(
     }))
 }
 
+/// A number of a user or group.
+pub(super) fn id(service: &ServiceConfig, what: &str, attribute: &str, text: &str) -> Result<u32> {
+    text.parse().map_err(|_| refuse(service, &format!("{attribute} of {what} is '{text}' and not a number")))
+}
+
 /// A keyed checksum over what the configs and secrets of a service hold; empty where it has none. Compose's hash knows
 /// only their names, and a file that was put in the place of another is not seen through a mount until the container is
 /// started again.
-pub(super) fn checksum(project: &Project, service: &ServiceConfig, uploads: &[Upload], options: &Options) -> String {
+pub(super) fn checksum(
+    project: &Project,
+    service: &ServiceConfig,
+    (kept, uploads): (&[SecretFile], &[Upload]),
+    options: &Options,
+) -> String {
     let mut sum = Sha256::new();
     let mut some = false;
     let mut add = |parts: &[&[u8]]| {
@@ -113,6 +125,11 @@ pub(super) fn checksum(project: &Project, service: &ServiceConfig, uploads: &[Up
     for file in uploads {
         let owner = format!("{}:{}:{:o}", file.uid, file.gid, file.mode);
         add(&[file.path.as_bytes(), owner.as_bytes(), file.content.reveal().as_bytes()]);
+    }
+    for file in kept {
+        let place = format!("{}:{}", file.path.display(), file.target);
+        let access = format!("{:?}:{:?}:{:?}", file.uid, file.gid, file.mode);
+        add(&[place.as_bytes(), access.as_bytes(), file.content.reveal().as_bytes()]);
     }
     let secrets = service.secrets.iter().map(|r| (&project.secrets, r));
     let configs = service.configs.iter().map(|r| (&project.configs, r));

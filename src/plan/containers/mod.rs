@@ -3,13 +3,17 @@
 //! Pure: what only the engine knows (ids of other containers, the image that a tag means) is handed in, or filled in
 //! by [`Desired::body`] when it is known.
 
+mod added;
 mod config;
+mod exposed;
 mod files;
 mod hooks;
 mod host;
+mod labelled;
 mod mounts;
 mod network;
 mod resources;
+mod secrets;
 
 #[cfg(test)]
 mod tests;
@@ -30,17 +34,17 @@ use crate::{
         service_hash,
     },
     error::Result,
-    plan::{
-        json::{mapping, texts},
-        labels, reconcile, unsupported,
-    },
+    plan::{json::texts, labels, reconcile, unsupported},
     redact::Secret,
     world::ApiVersion,
 };
+use added::Added;
+pub(crate) use exposed::exposed;
 pub use files::Upload;
 pub(crate) use hooks::read as read_hooks;
 pub use mounts::Inherited;
 pub use network::Attachment;
+pub use secrets::SecretFile;
 
 /// What a container is made with besides its service.
 pub struct Options<'a> {
@@ -60,6 +64,11 @@ pub struct Options<'a> {
     pub proxies: BTreeMap<String, String>,
     /// What the checksums over configs and secrets are keyed with: a label can be read by more than a secret can.
     pub key: Secret<String>,
+    /// The folder in memory that secrets are kept in; without one, as on another machine's engine, they are copied into
+    /// containers.
+    pub secrets_dir: Option<PathBuf>,
+    /// `x-rolecall.variables` with their values: what the engine shows of them is told.
+    pub values: &'a BTreeMap<String, Secret<String>>,
     /// Reads a file of the project, or one that it names: a seccomp profile, a config, a secret.
     pub read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
 }
@@ -120,6 +129,8 @@ pub struct Desired {
     pub connect: Vec<Attachment>,
     /// Files that are copied into it before each start.
     pub uploads: Vec<Upload>,
+    /// Secrets that it mounts, written before it is created or started.
+    pub secrets: Vec<SecretFile>,
     /// Folders of the host that are made for it.
     pub folders: Vec<PathBuf>,
     /// Commands run in it after it has started.
@@ -169,18 +180,20 @@ pub fn container(
     peers: &Peers,
     options: &Options,
 ) -> Result<Desired> {
-    let warnings = unsupported::check(project, service, options.api)?;
+    let mut warnings = unsupported::check(project, service, options.api)?;
     let mut shares = BTreeSet::new();
     let resolved = network::resolved(service, peers, &mut shares);
     let mut references = shares.clone();
     let links = network::links(project, service, number, peers, &mut references);
     let name = container_name(project, service, number);
     let attached = network::settings(project, &resolved, &name, &links, options.api)?;
-    let mounted = mounts::mounts(project, &resolved)?;
+    let mut mounted = mounts::mounts(project, &resolved)?;
     let hash = service_hash(&resolved);
     let added = Added::to(service, options);
-    let uploads = files::uploads(project, service)?;
-    let files = files::checksum(project, service, &uploads, options);
+    let secrets = secrets::files(project, service, options)?;
+    mounted.mounts.extend(secrets.iter().map(SecretFile::mount));
+    let uploads = files::uploads(project, service, options.secrets_dir.is_none())?;
+    let files = files::checksum(project, service, (&secrets, &uploads), options);
 
     let mut host = host::config(project, &resolved, options)?;
     host.keep("NetworkMode", attached.mode.clone());
@@ -195,10 +208,17 @@ pub fn container(
     let mut body = config::config(project, &resolved, options)?;
     body.set("MacAddress", attached.mac.clone());
     let told = [(labels::CONFIG_HASH, hash.clone()), (labels::ADDED, added.told()), (labels::FILES, files.clone())];
-    body.keep("Labels", all_labels(project, service, number, told, options));
+    body.keep("Labels", labelled::all(project, service, number, told, options));
     body.keep("HostConfig", host);
     if !attached.endpoints.is_empty() {
         body.keep("NetworkingConfig", json!({ "EndpointsConfig": attached.endpoints }));
+    }
+
+    let template = Value::from(body);
+    let what = format!("service '{}'", service.name);
+    warnings.extend(exposed(&what, &template, options.values));
+    if options.secrets_dir.is_some() {
+        warnings.extend(exposed::copied(&what, &uploads, options.values));
     }
 
     let goal = goal(project, service);
@@ -219,6 +239,7 @@ pub fn container(
         mounted_images: mounted.images,
         connect: attached.connect,
         uploads,
+        secrets,
         folders: added.folder.into_iter().collect(),
         post_start: service.post_start.clone(),
         pre_stop: service.pre_stop.clone(),
@@ -229,7 +250,7 @@ pub fn container(
         goal,
         job: reconcile::is_job(goal, restarts(service), serves(project, service)),
         warnings,
-        template: body.into(),
+        template,
         anonymous: mounted.anonymous,
         name,
     })
@@ -262,39 +283,15 @@ impl Desired {
         if self.name == own { format!("{}-{}", self.service, self.number) } else { self.name.clone() }
     }
 
+    /// The user that it runs as, where the service says so.
+    pub fn user(&self) -> Option<&str> {
+        self.template.get("User")?.as_str()
+    }
+
     /// Whether the service has a health check; `None` where its image decides.
     pub fn has_health_check(&self) -> Option<bool> {
         let test = self.template.get("Healthcheck")?.get("Test")?.as_array()?;
         Some(test.first().is_some_and(|first| first != "NONE"))
-    }
-}
-
-/// What a host adds to Compose's container.
-#[derive(Default)]
-struct Added {
-    bind: Option<String>,
-    folder: Option<PathBuf>,
-    log_rotation: bool,
-}
-
-impl Added {
-    fn to(service: &ServiceConfig, options: &Options) -> Self {
-        let mut added = Self { log_rotation: options.log_rotation && service.logging.is_none(), ..Self::default() };
-        // A service that mounts something at /host itself means that.
-        let taken = service.volumes.iter().any(|v| v.target == "/host");
-        if let Some(dir) = options.containers_dir.as_ref().filter(|_| !taken) {
-            let folder = dir.join(&service.name);
-            added.bind = Some(format!("{}:/host:rw", folder.display()));
-            added.folder = Some(folder);
-        }
-        added
-    }
-
-    /// As the label says it.
-    fn told(&self) -> String {
-        let folder = self.folder.as_ref().map(|f| format!("containers-dir={}", f.display()));
-        let rotation = self.log_rotation.then(|| "log-rotation=10m*5".to_owned());
-        folder.into_iter().chain(rotation).collect::<Vec<_>>().join(",")
     }
 }
 
@@ -333,38 +330,4 @@ fn serves(project: &Project, service: &ServiceConfig) -> bool {
         other.depends_on.get(&service.name).is_some_and(|d| d.condition != "service_completed_successfully")
     });
     awaited || !service.ports.is_empty() || !service.expose.is_empty() || service.healthcheck.is_some()
-}
-
-fn all_labels(
-    project: &Project,
-    service: &ServiceConfig,
-    number: u32,
-    told: [(&str, String); 3],
-    options: &Options,
-) -> Value {
-    let depends_on: Vec<String> =
-        service.depends_on.iter().map(|(name, d)| format!("{name}:{}:{}", d.condition, d.restart)).collect();
-    let files: Vec<String> = project.compose_files.iter().map(|file| file.display().to_string()).collect();
-    let own = [
-        (labels::PROJECT, project.name.clone()),
-        (labels::SERVICE, service.name.clone()),
-        (labels::VERSION, labels::COMPOSE_VERSION.to_owned()),
-        (labels::WORKING_DIR, project.working_dir.display().to_string()),
-        (labels::CONFIG_FILES, files.join(",")),
-        (labels::ONEOFF, "False".to_owned()),
-        (labels::NUMBER, number.to_string()),
-        (labels::DEPENDS_ON, depends_on.join(",")),
-        (labels::MANAGED, "true".to_owned()),
-    ];
-    let mut all = service.labels.clone();
-    all.extend(own.map(|(key, value)| (key.to_owned(), value)));
-    let optional = [
-        (labels::ENVIRONMENT_FILE, options.environment_files.join(",")),
-        (labels::INSTANCE, options.instance.clone().unwrap_or_default()),
-        (labels::PRE_STOP, hooks::write(&service.pre_stop)),
-    ];
-    all.extend(
-        optional.into_iter().chain(told).filter(|(_, v)| !v.is_empty()).map(|(key, value)| (key.to_owned(), value)),
-    );
-    mapping(&all)
 }

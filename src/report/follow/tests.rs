@@ -106,7 +106,7 @@ fn a_status_is_printed_for_people_and_for_machines() {
     stage.end(State::Failed, 3);
     let printed = |json| {
         let mut out = Vec::new();
-        assert_eq!(print(&stage.status, json, &mut out), 3);
+        assert_eq!(print(&stage.status, &stage.path(), json, &mut out), 3);
         String::from_utf8(out).unwrap()
     };
     assert!(printed(false).contains("exit code 3") && printed(false).contains("warning: look here"));
