@@ -7,6 +7,7 @@ mod support;
 mod architecture;
 mod bad_input;
 mod compose_docs;
+mod crash;
 mod docassemble;
 mod equal;
 mod extension;
