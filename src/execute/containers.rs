@@ -104,16 +104,16 @@ pub async fn start(engine: &dyn Engine, step: &Step, id: &str) -> Result<bool> {
     if there["Name"] != format!("/{}", desired.name) {
         engine.rename_container(id, &desired.name).await?;
     }
-    if there["State"]["Running"] == true {
-        return Ok(true);
+    // It runs where an earlier call was cut off while the engine started it: its hooks are still to come.
+    if there["State"]["Running"] != true {
+        upload::upload(engine, id, &desired.uploads).await?;
+        if let Err(err) = engine.start_container(id).await {
+            let output = engine.logs(id, TAIL).await.unwrap_or_default();
+            let err = Error { message: err.message.replace(short(id), &desired.name), ..err };
+            return Err(if output.is_empty() { err } else { err.output(output) });
+        }
+        debug!(container = desired.name, "container {} started", desired.name);
     }
-    upload::upload(engine, id, &desired.uploads).await?;
-    if let Err(err) = engine.start_container(id).await {
-        let output = engine.logs(id, TAIL).await.unwrap_or_default();
-        let err = Error { message: err.message.replace(short(id), &desired.name), ..err };
-        return Err(if output.is_empty() { err } else { err.output(output) });
-    }
-    debug!(container = desired.name, "container {} started", desired.name);
     for hook in &desired.post_start {
         run_hook(engine, id, &desired.name, "post_start", hook).await?;
     }

@@ -42,7 +42,7 @@ impl Script {
     /// `disk-full` for its file.
     pub async fn run(&self, world: &World, retry: &Retry, paths: &Paths) -> Result<()> {
         let interpreter = self.interpreter()?;
-        let folder = paths.state.join("scripts");
+        let folder = paths.scripts();
         end_left_behind(world, &self.path(&folder)).await;
         let path = self.write(&folder)?;
         let _gone = Removed(&path);

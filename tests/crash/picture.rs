@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{agent::walk, bed::Bed};
 
 /// Ids, times, addresses, and paths that hold an id.
-const VOLATILE: [&str; 24] = [
+const VOLATILE: [&str; 25] = [
     "Id",
     "Created",
     "CreatedAt",
@@ -26,6 +26,7 @@ const VOLATILE: [&str; 24] = [
     "EndpointID",
     "NetworkID",
     "IPAddress",
+    "IPPrefixLen",
     "Gateway",
     "MacAddress",
     "Hostname",
@@ -48,8 +49,11 @@ pub(super) fn picture(bed: &Bed) -> Value {
         .into_iter()
         .map(|(path, bytes)| (path, String::from_utf8_lossy(&bytes).into_owned()))
         .collect();
+    let started = |name: &str| -> jiff::Timestamp {
+        engine.inspect(name)["State"]["StartedAt"].as_str().unwrap().parse().unwrap()
+    };
     json!({
-        "containers": containers, "networks": listed(engine.get("/networks")), "data": data,
+        "restarted": started("app-same-1") > started("app-cache-1"), "containers": containers, "networks": listed(engine.get("/networks")), "data": data,
         "volumes": listed(engine.get("/volumes")["Volumes"].clone()), "images": sorted(images, ""),
         "files": files(&bed.agent.state), "services": files(&bed.path("containers")),
     })
@@ -110,4 +114,24 @@ fn files(root: &Path) -> BTreeMap<String, String> {
         }
     }
     found
+}
+
+/// Where two pictures differ, one line each: place, what was wanted, what there is.
+pub(super) fn differences(wanted: &Value, found: &Value) -> Vec<String> {
+    let mut all = Vec::new();
+    compare("", wanted, found, &mut all);
+    all
+}
+
+fn compare(place: &str, wanted: &Value, found: &Value, into: &mut Vec<String>) {
+    match (wanted, found) {
+        (Value::Object(a), Value::Object(b)) => {
+            let keys: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+            for key in keys {
+                compare(&format!("{place}/{key}"), &wanted[key], &found[key], into);
+            }
+        }
+        _ if wanted != found => into.push(format!("{place}: wanted {wanted}, found {found}")),
+        _ => {}
+    }
 }

@@ -10,7 +10,7 @@ use rustix::{
 };
 use serde_json::{Value, json};
 
-use super::picture::picture;
+use super::picture::{differences, picture};
 use crate::support::{
     agent::{Outcome, Running},
     bed::{BUCKET, Bed},
@@ -79,8 +79,10 @@ impl Stage {
         let older = format!(
             "services:\n  web: {{ image: \"{0}/app/web:1\", networks: [back] }}\n  cache: {{ image: \"{WEB}\", \
              environment: {{ SIZE: \"1\" }}, networks: [back] }}\n  same: {{ image: \"{WEB}\", networks: [back] }}\n  \
-             old: {{ image: \"{WEB}\", networks: [back] }}\nnetworks: {{ back: {{}} }}\n",
-            self.registry.server.addr
+             old: {{ image: \"{WEB}\", networks: [back] }}\nnetworks: {{ back: {{}} }}\n\
+             x-rolecall: {{ host: {{ containers-dir: \"{1}\" }} }}\n",
+            self.registry.server.addr,
+            self.bed.path("containers").display()
         );
         let first = ("bootstrap/10-first.sh", self.script("10", ""));
         self.offer(&[("compose.yaml", older), first.clone(), ("gone.conf", "gone\n".into())]);
@@ -98,6 +100,7 @@ impl Stage {
     image: {WEB}
     networks: [back]
     healthcheck: {{ test: [CMD, wget, -qO-, \"http://127.0.0.1/\"], interval: 200ms, retries: 50 }}
+    post_start: [{{ command: [touch, /data/hooked] }}]
     volumes: [\"data:/data\"]
     secrets: [token]
   migrate:
@@ -107,7 +110,10 @@ impl Stage {
     networks: [back]
     depends_on: {{ db: {{ condition: service_healthy }} }}
   cache: {{ image: \"{WEB}\", environment: {{ SIZE: \"2\" }}, networks: [back], depends_on: [db] }}
-  same: {{ image: \"{WEB}\", networks: [back] }}
+  same:
+    image: {WEB}
+    networks: [back]
+    depends_on: {{ cache: {{ condition: service_started, restart: true }} }}
 networks: {{ front: {{}}, back: {{}} }}
 volumes: {{ data: {{}} }}
 configs: {{ site: {{ file: ./site.conf }} }}
@@ -237,10 +243,8 @@ x-rolecall: {{ host: {{ prune: true, containers-dir: \"{1}\" }} }}
     pub(super) fn converges(&self, wanted: &Value, left: Left, when: &str) {
         let next = self.run();
         assert_eq!(next.code, Some(0), "{when}\n{}", next.told());
-        let found = picture(&self.bed);
-        for (part, wanted) in wanted.as_object().unwrap() {
-            assert_eq!(&found[part], wanted, "{part}, {when}\n{}", next.told());
-        }
+        let differences = differences(wanted, &picture(&self.bed));
+        assert!(differences.is_empty(), "{when}\n{}\n{}", differences.join("\n"), next.told());
         let name = "script:bootstrap/20-second.sh";
         let attempt = if left.begun(name) && !left.done(name) { "2" } else { "1" };
         self.once_or_again(attempt, when);

@@ -138,8 +138,10 @@ impl Docker {
     /// Unpacks an archive as Docker publishes it: one folder of programs.
     async fn unpack(&self, archive: &[u8]) -> Result<&'static str> {
         let folder = self.machine.path(STATIC_FOLDER);
+        // An archive is large: what an attempt that was cut off has left goes.
+        files::sweep(&folder);
         let temp = tempfile::Builder::new()
-            .prefix(".rolecall-docker-")
+            .prefix(files::TEMPORARY)
             .tempdir_in(&folder)
             .map_err(|err| Error::io("make a folder in", &folder, &err))?;
         let packed = temp.path().join("docker.tgz");
@@ -160,7 +162,10 @@ impl Docker {
         files::remove(&packed)?;
         let entries = std::fs::read_dir(temp.path()).map_err(|err| Error::io("read", temp.path(), &err))?;
         let mut programs: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-        // The engine last: it is what says that docker is there.
+        if systemd::running(self.machine.root()) {
+            files::write_atomic(&self.machine.path(STATIC_UNIT), include_bytes!("docker.service"), 0o644)?;
+        }
+        // The engine last: it is what says that docker is there, with its unit.
         programs.sort_by_key(|path| path.ends_with("dockerd"));
         for program in programs {
             let name = program.file_name().unwrap_or_default();
@@ -169,9 +174,7 @@ impl Docker {
                 .map_err(|err| Error::io("sync", &program, &err))?;
             std::fs::rename(&program, folder.join(name)).map_err(|err| Error::io("move", &program, &err))?;
         }
-        if systemd::running(self.machine.root()) {
-            files::write_atomic(&self.machine.path(STATIC_UNIT), include_bytes!("docker.service"), 0o644)?;
-        }
+        files::sync(&folder)?;
         info!(target: "packages", "unpacked docker to {STATIC_FOLDER}");
         Ok("docker (static)")
     }
