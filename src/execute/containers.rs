@@ -104,6 +104,9 @@ pub async fn start(engine: &dyn Engine, step: &Step, id: &str) -> Result<bool> {
     if there["Name"] != format!("/{}", desired.name) {
         engine.rename_container(id, &desired.name).await?;
     }
+    if has_run(step, &there["State"]) {
+        return Ok(true);
+    }
     // It runs where an earlier call was cut off while the engine started it: its hooks are still to come.
     if there["State"]["Running"] != true {
         upload::upload(engine, id, &desired.uploads).await?;
@@ -118,6 +121,17 @@ pub async fn start(engine: &dyn Engine, step: &Step, id: &str) -> Result<bool> {
         run_hook(engine, id, &desired.name, "post_start", hook).await?;
     }
     Ok(true)
+}
+
+/// Whether a job came to its good end between the look at it and its start: an earlier call was cut off while the engine
+/// started it.
+fn has_run(step: &Step, state: &Value) -> bool {
+    let untouched = match &step.action {
+        Action::Restart(_) => false,
+        Action::Start | Action::Adopt => step.existing.as_ref().is_some_and(|there| there.state == "created"),
+        _ => true,
+    };
+    untouched && step.desired.job && state["Status"] == "exited" && state["ExitCode"] == 0
 }
 
 /// Removes a container of ours that is too many.

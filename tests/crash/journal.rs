@@ -82,23 +82,23 @@ fn whatever_stands_in_its_place_a_run_goes_on() {
     let compose = "services:\n  web: { image: \"rolecall-test/web:1\", ports: [\"8080:80\"] }\n";
     bed.project("app", &[("compose.yaml", compose), ("bootstrap/10.sh", &script)]);
     bed.run().ready();
-    let (before, journal) = (bed.engine().snapshot(), bed.agent.state.join("journal.jsonl"));
-    let good = fs::read(&journal).unwrap();
+    let (before, journal) = (bed.engine().snapshot(), &bed.agent.state.join("journal.jsonl"));
+    let good = fs::read(journal).unwrap();
     let sealed = |body: &str| format!("{:08x} {body}\n", crc32fast::hash(body.as_bytes())).into_bytes();
     let later = "{\"at\":\"2030-01-01T00:00:00Z\",\"event\":\"run\",\"format\":99,\"new\":true}";
     type Place<'a> = (&'a str, Box<dyn Fn() + 'a>, bool);
-    let write = |content: Vec<u8>| -> Box<dyn Fn() + '_> { Box::new(move || fs::write(&journal, &content).unwrap()) };
+    let write = |content: Vec<u8>| -> Box<dyn Fn() + '_> { Box::new(move || fs::write(journal, &content).unwrap()) };
     let places: [Place<'_>; 7] = [
         ("a torn line", write([&good[..], b"0badc0de {\"at\":\"20"].concat()), true),
         ("a damaged line", write([b"\x00\xffno line\n", &good[..]].concat()), true),
         ("nothing", write(Vec::new()), false),
         ("junk", write(b"\x00\xffnot a journal\n{]\n".repeat(1000)), false),
         ("a later format", write(sealed(later)), false),
-        ("a folder", Box::new(|| fs::create_dir(&journal).unwrap()), false),
-        ("a link to nowhere", Box::new(|| symlink("/proc/nowhere/x", &journal).unwrap()), false),
+        ("a folder", Box::new(|| fs::create_dir(journal).unwrap()), false),
+        ("a link to nowhere", Box::new(|| symlink("/proc/nowhere/x", journal).unwrap()), false),
     ];
     for (what, place, knows) in places {
-        let _ = fs::remove_file(&journal).or_else(|_| fs::remove_dir_all(&journal));
+        let _ = fs::remove_file(journal).or_else(|_| fs::remove_dir_all(journal));
         fs::write(&mark, "").unwrap();
         place();
         bed.run().ready();
