@@ -67,11 +67,6 @@ pub fn sweep(folder: &Path) {
     }
 }
 
-/// Makes the names in a folder last.
-pub fn sync(folder: &Path) -> Result<()> {
-    File::open(folder).and_then(|dir| dir.sync_all()).map_err(|err| Error::io("sync", folder, &err))
-}
-
 /// Makes a folder, and those above it, for root alone.
 pub fn create_private(folder: &Path) -> Result<()> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);

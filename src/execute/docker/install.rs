@@ -162,10 +162,7 @@ impl Docker {
         files::remove(&packed)?;
         let entries = std::fs::read_dir(temp.path()).map_err(|err| Error::io("read", temp.path(), &err))?;
         let mut programs: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-        if systemd::running(self.machine.root()) {
-            files::write_atomic(&self.machine.path(STATIC_UNIT), include_bytes!("docker.service"), 0o644)?;
-        }
-        // The engine last: it is what says that docker is there, with its unit.
+        // The engine last: it is what says that docker is there.
         programs.sort_by_key(|path| path.ends_with("dockerd"));
         for program in programs {
             let name = program.file_name().unwrap_or_default();
@@ -174,7 +171,9 @@ impl Docker {
                 .map_err(|err| Error::io("sync", &program, &err))?;
             std::fs::rename(&program, folder.join(name)).map_err(|err| Error::io("move", &program, &err))?;
         }
-        files::sync(&folder)?;
+        if systemd::running(self.machine.root()) {
+            files::write_atomic(&self.machine.path(STATIC_UNIT), include_bytes!("docker.service"), 0o644)?;
+        }
         info!(target: "packages", "unpacked docker to {STATIC_FOLDER}");
         Ok("docker (static)")
     }

@@ -70,6 +70,8 @@ mod agent {
 
 pub use agent::{compose, error, execute, facts, fetch, host, image_ref, paths, redact, settings};
 
+use compose::{Diagnostic, Position};
+
 /// Variables that targets may use: one with a value, one that is empty, one with every character that means something.
 pub fn variable(name: &str) -> Option<String> {
     let values = [("A", "a"), ("EMPTY", ""), ("ODD", "$A ${B} # ' \" \\ { } : - \n")];
