@@ -30,7 +30,9 @@ fn events() -> Vec<Event> {
 /// The bytes of a journal, and its records.
 fn written(path: &Path) -> (Vec<u8>, Vec<Record>) {
     let mut journal = Journal::open(path, "i-1").unwrap();
-    events().into_iter().for_each(|event| journal.write(event, false).unwrap());
+    for event in events() {
+        journal.write(event, false).unwrap();
+    }
     (fs::read(path).unwrap(), records(path).unwrap())
 }
 
@@ -74,6 +76,9 @@ fn a_bit_that_is_turned_over_costs_no_other_line() {
     }
 }
 
+/// What stands in the place of a journal, how it comes there, and whether the journal is still known.
+type Place<'a> = (&'a str, Box<dyn Fn() + 'a>, bool);
+
 #[test]
 fn whatever_stands_in_its_place_a_run_goes_on() {
     let bed = Bed::new();
@@ -86,7 +91,6 @@ fn whatever_stands_in_its_place_a_run_goes_on() {
     let good = fs::read(journal).unwrap();
     let sealed = |body: &str| format!("{:08x} {body}\n", crc32fast::hash(body.as_bytes())).into_bytes();
     let later = "{\"at\":\"2030-01-01T00:00:00Z\",\"event\":\"run\",\"format\":99,\"new\":true}";
-    type Place<'a> = (&'a str, Box<dyn Fn() + 'a>, bool);
     let write = |content: Vec<u8>| -> Box<dyn Fn() + '_> { Box::new(move || fs::write(journal, &content).unwrap()) };
     let places: [Place<'_>; 7] = [
         ("a torn line", write([&good[..], b"0badc0de {\"at\":\"20"].concat()), true),

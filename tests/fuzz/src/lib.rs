@@ -34,7 +34,10 @@ mod agent {
             let _ = known::region_of_zone(text);
             for key in known::keys(text) {
                 let segment = known::encoded(&key);
-                assert!(!segment.is_empty() && segment.is_ascii() && !segment.contains(['/', '?', '#', ' ']), "{segment}");
+                assert!(
+                    !segment.is_empty() && segment.is_ascii() && !segment.contains(['/', '?', '#', ' ']),
+                    "{segment}"
+                );
             }
         }
     }

@@ -18,8 +18,8 @@ thread_local! {
 fuzz_target!(|text: &str| {
     let tags: BTreeMap<String, String> =
         text.lines().filter_map(|line| line.split_once('=')).map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
-    let settings =
-        SETTINGS.with(|cell| cell.get_or_init(|| Settings::load(&Flags::default(), Env::default()).expect("none")).clone());
+    let settings = SETTINGS
+        .with(|cell| cell.get_or_init(|| Settings::load(&Flags::default(), Env::default()).expect("none")).clone());
     let (roles, environment) = settings.roles_and_environment(&tags);
     match settings.with(&tags, Some(ACCOUNT)) {
         Ok(input) => {
