@@ -94,7 +94,7 @@ fn a_boot_that_loses_power_at_any_point_is_healed_by_the_next() {
         machine.boot();
         machine.sh(&format!("{then}\ntrue"));
     }
-    machine.until("grep -q '\"state\":\"ready\"' /run/rolecall/status.json", Duration::from_secs(300));
+    machine.until("grep -q '\"state\": \"ready\"' /run/rolecall/status.json", Duration::from_secs(300));
     machine.sh("curl -s localhost | grep -q hello");
     machine.until("! systemctl is-active rolecall", Duration::from_secs(20));
     assert_eq!(machine.sh("dpkg --audit; command -v jq"), "/usr/bin/jq\n");

@@ -24,7 +24,7 @@ fuzz_target!(|text: &str| {
     match settings.with(&tags, Some(ACCOUNT)) {
         Ok(input) => {
             assert!(matches!(input.source, Source::Object { .. } | Source::Prefix { .. }), "{:?}", input.source);
-            assert_eq!(input.owners, [ACCOUNT]);
+            assert_eq!(input.trust.owners, [ACCOUNT]);
             assert!(input.roles.iter().all(|role| !role.is_empty() && !role.contains([':', ',', ' ', '\n'])));
             assert!(input.environment.is_none_or(|name| !name.contains('/') && !name.starts_with('.')));
         }
