@@ -15,11 +15,14 @@ use tracing::{info, warn};
 
 use crate::{
     error::{Cause, Error, Result},
-    host::{command::GRACE, files, process},
+    host::{files, process},
     paths::Paths,
     retry::{Retry, seconds},
     world::{Command, World},
 };
+
+/// How long a script that was left behind has between TERM and KILL.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// A script, as it was fetched.
 #[derive(Clone, Debug)]

@@ -29,12 +29,16 @@ pub(super) enum Moment {
     Script,
 }
 
-/// The journal as the kill left it.
-pub(super) struct Left(Vec<Value>);
+/// What a kill left.
+pub(super) struct Left {
+    journal: Vec<Value>,
+    /// Whether the run had not ended by itself before.
+    pub(super) under_way: bool,
+}
 
 impl Left {
     fn has(&self, event: &str, name: &str) -> bool {
-        self.0.iter().any(|record| record["event"] == event && record["name"] == name)
+        self.journal.iter().any(|record| record["event"] == event && record["name"] == name)
     }
 
     pub(super) fn begun(&self, name: &str) -> bool {
@@ -73,8 +77,9 @@ impl Stage {
         stage
     }
 
-    /// Brings the host to where the run begins: the older version is up, the newer one in the bucket.
-    pub(super) fn reset(&self) {
+    /// Brings the host to where the run begins: the older version is up, the newer one in the bucket. How long the older
+    /// one took.
+    pub(super) fn reset(&self) -> Duration {
         self.clear();
         let older = format!(
             "services:\n  web: {{ image: \"{0}/app/web:1\", networks: [back] }}\n  cache: {{ image: \"{WEB}\", \
@@ -86,7 +91,7 @@ impl Stage {
         );
         let first = ("bootstrap/10-first.sh", self.script("10", ""));
         self.offer(&[("compose.yaml", older), first.clone(), ("gone.conf", "gone\n".into())]);
-        self.run().ready();
+        let took = self.run().ready().took;
         let newer = format!(
             "services:
   web:
@@ -131,6 +136,7 @@ x-rolecall: {{ host: {{ prune: true, containers-dir: \"{1}\" }} }}
             ("site.conf", "listen 80\n".into()),
             ("token", "hush\n".into()),
         ]);
+        took
     }
 
     /// Nothing is there any more, but the image that the engine came with.
@@ -230,17 +236,18 @@ x-rolecall: {{ host: {{ prune: true, containers-dir: \"{1}\" }} }}
                 }
             }
         }
-        if !run.ended() {
+        let under_way = !run.ended();
+        if under_way {
             run.signal(Signal::KILL);
         }
         drop(run.wait());
         let text = String::from_utf8_lossy(&fs::read(self.journal()).unwrap()).into_owned();
         let records = text.lines().skip(before).filter_map(|line| serde_json::from_str(line.split_once(' ')?.1).ok());
-        Left(records.collect())
+        Left { journal: records.collect(), under_way }
     }
 
     /// The next run makes of what a kill left what an undisturbed run makes, and there is nothing left to do.
-    pub(super) fn converges(&self, wanted: &Value, left: Left, when: &str) {
+    pub(super) fn converges(&self, wanted: &Value, left: &Left, when: &str) {
         let next = self.run();
         assert_eq!(next.code, Some(0), "{when}\n{}", next.told());
         let differences = differences(wanted, &picture(&self.bed));
