@@ -8,10 +8,13 @@ SETUP := tests/setup
 ARCH := $(shell uname -m)
 export CARGO_TARGET_$(shell echo $(ARCH) | tr a-z A-Z)_UNKNOWN_LINUX_GNU_RUNNER := $(CURDIR)/$(SETUP)/as-root
 export ROLECALL_TEST_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rolecall-tests
+# As tests/setup/static takes it.
+TARGET := $(or $(CARGO_TARGET_DIR),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rolecall/target)
+DIST ?= $(TARGET)/dist
 # What equality and figures are measured against, where it is at hand.
 PEERS := eval "$$($(SETUP)/peers --env)";
 
-.PHONY: help demo test test-setup fuzz bench static lint check
+.PHONY: help demo test test-setup fuzz soak bench static dist sbom lint audit check
 
 help: ## What can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -34,6 +37,11 @@ fuzz: ## Fuzz targets of the parsers, SECONDS=20 each: no panic, no hang, little
 	@$(SETUP)/packages fuzz
 	$(SETUP)/fuzz $(SECONDS)
 
+soak: test-setup ## What takes too long for every change: KILLS=200 at random moments, all fuzz targets for a minute each
+	ROLECALL_TEST_KILLS=$(or $(KILLS),200) ROLECALL_TEST_SEED=$(or $(SEED),$(shell date +%s)) \
+	    $(CARGO) nextest run --locked --profile soak --test tests a_kill_at_any_moment_is_healed
+	$(MAKE) fuzz SECONDS=60
+
 bench: ## Figures: start-up, loading, and eight services beside Docker Compose and the bare engine API
 	@$(SETUP)/packages demo
 	@$(SETUP)/peers
@@ -43,6 +51,14 @@ bench: ## Figures: start-up, loading, and eight services beside Docker Compose a
 static: ## The static musl binary for this architecture
 	$(SETUP)/static $(ARCH)
 
+dist: static sbom ## What a release is made of, in $(DIST): the static binary, its checksum, its SBOM
+	install -m 755 $(TARGET)/$(ARCH)-unknown-linux-musl/release/rolecall $(DIST)/rolecall-$(ARCH)
+	cd $(DIST) && sha256sum rolecall-$(ARCH) > rolecall-$(ARCH).sha256
+
+sbom: ## What the static binary is made of, as CycloneDX
+	@mkdir -p $(DIST)
+	$(SETUP)/sbom $(ARCH) $(DIST)/rolecall-$(ARCH).cdx.json
+
 lint: ## Format, clippy, shellcheck, and licences, bans and sources of all crates
 	$(CARGO) fmt --check
 	$(CARGO) fmt --check --manifest-path tests/fuzz/Cargo.toml
@@ -50,6 +66,10 @@ lint: ## Format, clippy, shellcheck, and licences, bans and sources of all crate
 	shellcheck $(SETUP)/* tests/support/*.sh .ci/run $(wildcard tests/support/machine userdata/*.sh)
 	@$(CARGO) deny --version > /dev/null 2>&1 || $(CARGO) install cargo-deny --locked
 	$(CARGO) deny --locked check bans licenses sources
+
+audit: ## Crates with known faults; asks for the advisory database, so it needs the network
+	@$(CARGO) deny --version > /dev/null 2>&1 || $(CARGO) install cargo-deny --locked
+	$(CARGO) deny --locked check advisories
 
 check: ## What one wants before every commit: quick
 	$(CARGO) fmt --check

@@ -49,6 +49,11 @@ impl Paths {
         self.state.join("stopped.json")
     }
 
+    /// Ids of images whose containers were replaced, until they are pruned.
+    pub fn replaced(&self) -> PathBuf {
+        self.state.join("replaced.json")
+    }
+
     /// How new the signatures were that this instance accepted.
     pub fn serials(&self) -> PathBuf {
         self.state.join("serials.json")
@@ -62,6 +67,17 @@ impl Paths {
     /// What checksums over configs and secrets are keyed with, where labels show them.
     pub fn files_key(&self) -> PathBuf {
         self.state.join("files.key")
+    }
+
+    /// Scripts, while they run.
+    pub fn scripts(&self) -> PathBuf {
+        self.state.join("scripts")
+    }
+
+    /// The folders of our own in which files are written, as far as they are there.
+    pub fn written(&self) -> Vec<PathBuf> {
+        let caches = std::fs::read_dir(&self.cache).into_iter().flatten().flatten().map(|entry| entry.path());
+        [self.state.clone(), self.projects(), self.scripts()].into_iter().chain(caches).collect()
     }
 
     /// The folder of all projects.

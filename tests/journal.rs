@@ -1,54 +1,13 @@
 //! What a run leaves behind, and how the next one goes on from it.
 
-use std::{fs, time::Duration};
+use std::fs;
 
-use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::support::bed::Bed;
 
 const COMPOSE: &str = "services:\n  web: { image: \"rolecall-test/web:1\", ports: [\"8080:80\"] }\n  \
     worker: { image: \"rolecall-test/web:1\", depends_on: [web] }\n";
-
-#[test]
-fn a_run_that_is_killed_anywhere_converges_on_the_next() {
-    let bed = Bed::new();
-    bed.project("app", &[("compose.yaml", COMPOSE), ("bootstrap/10.sh", "#!/bin/sh\nsleep 0.1\n")]);
-    for wait in [20, 60, 120, 200, 300, 450, 700] {
-        let mut run = bed.agent.spawn(&["run"]);
-        std::thread::sleep(Duration::from_millis(wait));
-        if !run.ended() {
-            run.signal(Signal::KILL);
-        }
-        drop(run.wait());
-    }
-    bed.run().ready();
-    assert_eq!(bed.engine().names(), ["app-web-1", "app-worker-1"]);
-    assert_eq!(crate::support::client::get(8080, "/").unwrap().status, 200);
-    bed.run().ready().says("nothing to do");
-}
-
-/// The next run begins while the engine still serves the last request of the one that was killed.
-#[test]
-fn a_run_that_follows_a_kill_at_once_crosses_it_without_harm() {
-    let bed = Bed::new();
-    bed.compose("app", COMPOSE);
-    let took = bed.run().ready().took;
-    let undisturbed = shape(&bed);
-    let rounds: u32 = std::env::var("ROLECALL_TEST_KILLS").ok().map_or(16, |count| count.parse().unwrap());
-    for round in 0..rounds {
-        bed.rolecall(&["down"]).ready();
-        fs::remove_file(bed.agent.state.join("journal.jsonl")).unwrap();
-        let mut run = bed.agent.spawn(&["run"]);
-        std::thread::sleep(took * round / rounds);
-        if !run.ended() {
-            run.signal(Signal::KILL);
-        }
-        drop(run.wait());
-        bed.run().ready();
-        assert_eq!(shape(&bed), undisturbed, "round {round}");
-    }
-}
 
 #[test]
 fn of_two_networks_with_one_name_the_one_in_use_stays() {
@@ -66,49 +25,6 @@ fn of_two_networks_with_one_name_the_one_in_use_stays() {
     bed.run().ready().says("2 times");
     assert_eq!(networks().iter().map(|n| &n["Id"]).collect::<Vec<_>>(), [&used["Id"]]);
     bed.run().ready().says("nothing to do");
-}
-
-/// What there is, without ids and times.
-fn shape(bed: &Bed) -> Value {
-    let engine = bed.engine();
-    let containers: Vec<Value> = engine
-        .names()
-        .iter()
-        .map(|name| engine.inspect(name))
-        .map(|c| {
-            let networks: Vec<_> = c["NetworkSettings"]["Networks"].as_object().unwrap().keys().collect();
-            json!([c["Name"], c["State"]["Status"], c["RestartCount"], networks, c["HostConfig"]["PortBindings"]])
-        })
-        .collect();
-    let mut networks: Vec<String> =
-        engine.get("/networks").as_array().unwrap().iter().map(|n| n["Name"].to_string()).collect();
-    networks.sort();
-    json!({ "containers": containers, "networks": networks })
-}
-
-#[test]
-fn a_journal_that_cannot_be_read_is_set_aside() {
-    let bed = Bed::new();
-    bed.compose("app", COMPOSE);
-    bed.run().ready();
-    let before = bed.engine().snapshot();
-    fs::write(bed.agent.state.join("journal.jsonl"), b"\x00\xffnot a journal\n{]\n").unwrap();
-    bed.run().ready();
-    assert_eq!(bed.engine().snapshot(), before);
-    bed.run().ready().says("nothing to do");
-}
-
-#[test]
-fn a_torn_last_line_of_the_journal_is_no_harm() {
-    let bed = Bed::new();
-    let mark = bed.path("mark");
-    bed.project("app", &[("10.sh", &format!("#!/bin/sh\necho run >> {}\n", mark.display()))]);
-    bed.run().ready();
-    let journal = bed.agent.state.join("journal.jsonl");
-    let text = fs::read(&journal).unwrap();
-    fs::write(&journal, [&text[..], b"0badc0de {\"at\":\"20"].concat()).unwrap();
-    bed.run().ready();
-    assert_eq!(fs::read_to_string(&mark).unwrap(), "run\n", "the script is known to have run");
 }
 
 #[test]

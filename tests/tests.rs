@@ -8,6 +8,7 @@ mod architecture;
 mod bad_input;
 mod canaries;
 mod compose_docs;
+mod crash;
 mod docassemble;
 mod equal;
 mod extension;

@@ -4,6 +4,7 @@
 set -eu
 umask 022
 b=/usr/local/bin/rolecall e=/etc/rolecall/env f=/var/lib/rolecall/fetch u=rolecall.service
+d=/etc/systemd/system/$u
 mkdir -p ${e%/*} ${f%/*}
 (
 	umask 077
@@ -12,9 +13,8 @@ mkdir -p ${e%/*} ${f%/*}
 			eval "v=\${$n-}"
 			printf '%s="%s"\n' "$n" "$(printf %s "${v-}" | sed 's/["\\`$]/\\&/g')"
 		done >$e.new
-	mv $e.new $e
 )
-cat >$f <<'FETCH'
+cat >$f.new <<'FETCH'
 b=/usr/local/bin/rolecall
 set -a
 [ ! -r /etc/rolecall/env ] || . /etc/rolecall/env
@@ -65,7 +65,7 @@ sync "$t"
 mv "$t" $b
 sync ${b%/*}
 FETCH
-[ -e /usr/lib/systemd/system/$u ] || cat >/etc/systemd/system/$u <<'UNIT'
+cat >$d.new <<'UNIT'
 [Unit]
 Description=Boot this host into its roles
 Wants=network-online.target
@@ -90,6 +90,11 @@ TimeoutStopSec=30
 [Install]
 WantedBy=multi-user.target
 UNIT
+sync
+mv $e.new $e
+mv $f.new $f
+[ -e /usr/lib/systemd/system/$u ] || mv $d.new $d
+rm -f $d.new
 systemctl enable $u
 sync
 r=0

@@ -17,7 +17,7 @@ use crate::{
         secrets,
     },
     facts::{self, Facts},
-    host::{lock::RunLock, systemd},
+    host::{files, lock::RunLock, systemd},
     plan::{host_steps, ports},
     report::{console, reporter::Reporter},
     retry::{SETTLE, seconds},
@@ -34,6 +34,8 @@ pub async fn run(flags: &Flags, wishes: Wishes) -> Result<u8> {
     need_root("run")?;
     let paths = settings.paths.clone();
     let _lock = RunLock::take(&paths.lock())?;
+    // Under the lock nobody else writes there.
+    paths.written().iter().for_each(|folder| files::sweep(folder));
     let clock = Rc::clone(&world.clock);
     let start = clock.now();
     let reporter = Rc::new(RefCell::new(Reporter::begin(&paths.status(), paths.journal())));
@@ -112,6 +114,7 @@ async fn fetched(
         warn!("{warning}");
     }
     reporter.borrow_mut().update(|status| status.warnings.clone_from(&plan.warnings));
+    launch::announce(&cx, &plan)?;
     summary += execute::run(&plan, &cx).await?;
     secrets::sweep(session.world.engine.as_ref(), &session.paths.secrets()).await?;
     launch::forget_stopped(&session.paths)?;

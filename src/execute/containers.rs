@@ -107,22 +107,36 @@ pub async fn start(engine: &dyn Engine, step: &Step, id: &str) -> Result<bool> {
     if there["Name"] != format!("/{}", desired.name) {
         engine.rename_container(id, &desired.name).await?;
     }
-    if there["State"]["Running"] == true {
+    if has_run(step, &there["State"]) {
         return Ok(true);
     }
-    // After a reboot those that are mounted are gone.
-    secrets::write(&desired.secrets, there["Config"]["User"].as_str().unwrap_or_default())?;
-    upload::upload(engine, id, &desired.uploads).await?;
-    if let Err(err) = engine.start_container(id).await {
-        let output = engine.logs(id, TAIL).await.unwrap_or_default();
-        let err = Error { message: err.message.replace(short(id), &desired.name), ..err };
-        return Err(if output.is_empty() { err } else { err.output(output) });
+    // It runs where an earlier call was cut off while the engine started it: its hooks are still to come.
+    if there["State"]["Running"] != true {
+        // After a reboot those that are mounted are gone.
+        secrets::write(&desired.secrets, there["Config"]["User"].as_str().unwrap_or_default())?;
+        upload::upload(engine, id, &desired.uploads).await?;
+        if let Err(err) = engine.start_container(id).await {
+            let output = engine.logs(id, TAIL).await.unwrap_or_default();
+            let err = Error { message: err.message.replace(short(id), &desired.name), ..err };
+            return Err(if output.is_empty() { err } else { err.output(output) });
+        }
+        debug!(container = desired.name, "container {} started", desired.name);
     }
-    debug!(container = desired.name, "container {} started", desired.name);
     for hook in &desired.post_start {
         run_hook(engine, id, &desired.name, "post_start", hook).await?;
     }
     Ok(true)
+}
+
+/// Whether a job came to its good end between the look at it and its start: an earlier call was cut off while the engine
+/// started it.
+fn has_run(step: &Step, state: &Value) -> bool {
+    let untouched = match &step.action {
+        Action::Restart(_) => false,
+        Action::Start | Action::Adopt => step.existing.as_ref().is_some_and(|there| there.state == "created"),
+        _ => true,
+    };
+    untouched && step.desired.job && state["Status"] == "exited" && state["ExitCode"] == 0
 }
 
 /// Removes a container of ours that is too many.

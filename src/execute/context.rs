@@ -2,7 +2,7 @@
 
 use std::{
     cell::{OnceCell, RefCell},
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     rc::Rc,
 };
 
@@ -22,7 +22,7 @@ use crate::{
     fetch,
     manifest::extension::DockerSettings,
     paths::Paths,
-    plan::{labels, ports::HostPort, reconcile},
+    plan::{Step, labels, ports::HostPort, reconcile},
     retry::{Policy, Retry},
     settings::Trust,
     world::World,
@@ -124,6 +124,22 @@ impl Context {
     /// Whether the journal says that a step has ended well in an earlier run of this instance.
     pub fn done_before(&self, step: &str) -> bool {
         self.journal.borrow().past().done.contains(step)
+    }
+
+    /// Writes that a step is begun, on the disk before it changes anything; how often it has been begun.
+    ///
+    /// # Errors
+    /// The disk is full or fails.
+    pub fn intend(&self, step: &Step) -> Result<u32> {
+        let attempt = self.attempt(&step.id);
+        self.journal(Event::Intent { step: step.id.clone(), name: step.name.clone(), attempt }, true)?;
+        Ok(attempt)
+    }
+
+    /// The containers whose start was begun and has not ended well since.
+    pub fn interrupted(&self) -> BTreeSet<String> {
+        let journal = self.journal.borrow();
+        journal.past().open.iter().filter_map(|step| step.strip_prefix("start:")).map(str::to_owned).collect()
     }
 
     /// The engine of this machine, as the manifest wants it.

@@ -105,6 +105,8 @@ pub struct Record {
 pub struct Past {
     /// Steps that have ended well.
     pub done: BTreeSet<String>,
+    /// Names of steps that were begun and have not ended well since.
+    pub open: BTreeSet<String>,
     /// How often each step has been begun.
     pub attempts: BTreeMap<String, u32>,
     /// Whether this instance has run before.
@@ -275,11 +277,13 @@ pub fn replay(records: &[Record]) -> Past {
     for record in records {
         match &record.event {
             Event::Run { .. } => past.ran = true,
-            Event::Intent { step, attempt, .. } => {
+            Event::Intent { step, name, attempt } => {
                 past.attempts.insert(step.clone(), *attempt);
+                past.open.insert(name.clone());
             }
-            Event::Done { step, .. } => {
+            Event::Done { step, name, .. } => {
                 past.done.insert(step.clone());
+                past.open.remove(name);
             }
             Event::Failed { .. } | Event::End { .. } => {}
         }

@@ -76,6 +76,7 @@ pub async fn plan(cx: &Context, extension: &Extension, unit: bool) -> Result<Pla
         networks: BTreeMap::new(),
         renewed_networks: BTreeSet::new(),
         stopped_by_us: stopped(&cx.paths),
+        interrupted: cx.interrupted(),
     };
     let mut compared_networks = Vec::new();
     let mut shown = Vec::new();
@@ -110,7 +111,7 @@ pub async fn plan(cx: &Context, extension: &Extension, unit: bool) -> Result<Pla
     if launch.remove_orphans {
         reconciled.remove_orphans();
     }
-    let replaced_images = if extension.host.prune { replaced(&reconciled) } else { Vec::new() };
+    let replaced_images = if extension.host.prune { replaced(&reconciled, &cx.paths) } else { Vec::new() };
     let mut plan = launch_steps(Launch {
         project,
         reconciled,
@@ -183,13 +184,38 @@ fn present(all: Vec<(&str, Option<Value>)>) -> BTreeMap<String, Value> {
     all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
-/// Images of containers that go.
-fn replaced(reconciled: &reconcile::Reconciled) -> Vec<String> {
+/// Writes down what a plan is to do that nothing would tell any more if the run were cut off half way: which images to
+/// prune, once their containers are gone, and which containers to restart, once what they depend on is replaced.
+///
+/// # Errors
+/// The disk is full or fails.
+pub fn announce(cx: &Context, plan: &Plan) -> Result<()> {
+    for step in &plan.steps {
+        match &step.action {
+            Action::Prune { images } => {
+                files::write_atomic(&cx.paths.replaced(), &serde_json::to_vec(images).unwrap_or_default(), 0o600)?;
+            }
+            Action::Start(start) if matches!(start.action, reconcile::Action::Restart(_)) => {
+                cx.intend(step)?;
+                // One that ends with 0 when it is stopped is not done.
+                remember_stopped(&cx.paths, &start.existing.iter().map(|there| there.id.clone()).collect())?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Images of containers that go, and those of containers that went in a run that was cut off.
+fn replaced(reconciled: &reconcile::Reconciled, paths: &Paths) -> Vec<String> {
     let steps = reconciled.steps.iter().filter(|s| matches!(s.action, reconcile::Action::Replace(_)));
     let old = steps.filter_map(|s| s.existing.as_ref()).chain(reconciled.remove.iter().map(|(old, _)| old));
     let image = |c: &Existing| match c.label(labels::IMAGE) {
         "" => c.image_id.clone(),
         id => id.to_owned(),
     };
-    old.map(image).collect::<BTreeSet<_>>().into_iter().collect()
+    let remembered = std::fs::read(paths.replaced()).unwrap_or_default();
+    let mut all: BTreeSet<String> = serde_json::from_slice(&remembered).unwrap_or_default();
+    all.extend(old.map(image));
+    all.into_iter().collect()
 }

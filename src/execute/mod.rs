@@ -108,7 +108,7 @@ async fn checked(cx: &Context, step: &Step) -> Result<Outcome> {
     let attempt = cx.attempt(&step.id);
     if !silent {
         info!(step = step.name, "{}: {}", step.name, step.describe());
-        cx.journal(Event::Intent { step: step.id.clone(), name: step.name.clone(), attempt }, true)?;
+        cx.intend(step)?;
     }
     let limit = cx.retry.within(step.deadline);
     let work = perform::apply(cx, &limit, step, attempt);

@@ -19,6 +19,7 @@ use crate::{
         stop, units,
     },
     fetch::project,
+    host::files,
     plan::{Action, Step, Until, containers as desired, ports, reconcile, render::Verdict},
     retry::Retry,
 };
@@ -149,6 +150,7 @@ pub async fn apply(cx: &Context, retry: &Retry, step: &Step, attempt: u32) -> Re
                 // Another tag or container may still need it; the engine knows.
                 gone += usize::from(engine.remove_image(id).await.is_ok());
             }
+            files::remove(&cx.paths.replaced())?;
             Ok(Outcome::Changed(format!("{gone} images removed")))
         }
     }

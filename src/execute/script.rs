@@ -7,16 +7,22 @@ use std::{
     time::Duration,
 };
 
-use rustix::fs::{StatVfsMountFlags, statvfs};
-use tracing::info;
+use rustix::{
+    fs::{StatVfsMountFlags, statvfs},
+    process::Signal,
+};
+use tracing::{info, warn};
 
 use crate::{
     error::{Cause, Error, Result},
-    host::files,
+    host::{files, process},
     paths::Paths,
     retry::{Retry, seconds},
     world::{Command, World},
 };
+
+/// How long a script that was left behind has between TERM and KILL.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// A script, as it was fetched.
 #[derive(Clone, Debug)]
@@ -39,7 +45,8 @@ impl Script {
     /// `disk-full` for its file.
     pub async fn run(&self, world: &World, retry: &Retry, paths: &Paths) -> Result<()> {
         let interpreter = self.interpreter()?;
-        let folder = paths.state.join("scripts");
+        let folder = paths.scripts();
+        end_left_behind(world, &self.path(&folder)).await;
         let path = self.write(&folder)?;
         let _gone = Removed(&path);
         let mut argv = vec![path.to_string_lossy().into_owned()];
@@ -112,10 +119,30 @@ impl Script {
         files::create_private(folder)?;
         std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))
             .map_err(|err| Error::io("make private", folder, &err))?;
-        // A name with folders in it stays one file.
-        let path = folder.join(self.name.replace(['/', '\0'], "-").trim_start_matches('.'));
+        let path = self.path(folder);
         files::write_atomic(&path, &self.content, 0o700)?;
         Ok(path)
+    }
+
+    /// A name with folders in it stays one file.
+    fn path(&self, folder: &Path) -> PathBuf {
+        folder.join(self.name.replace(['/', '\0'], "-").trim_start_matches('.'))
+    }
+}
+
+/// A run that was killed alone, and not with its unit, leaves its script behind. It ends before it begins again: one
+/// script never runs beside itself.
+async fn end_left_behind(world: &World, script: &Path) {
+    let left = || process::started_with(Path::new("/proc"), &script.to_string_lossy(), "ROLECALL_ATTEMPT");
+    for pid in left() {
+        warn!("ending {} (pid {pid}), left behind by an earlier run", script.display());
+        process::signal_group(pid, Signal::TERM);
+        let patience = world.clock.now() + GRACE;
+        while left().contains(&pid) && world.clock.now() < patience {
+            world.clock.sleep(Duration::from_millis(50)).await;
+        }
+        // Its children may stay when it goes.
+        process::signal_group(pid, Signal::KILL);
     }
 }
 

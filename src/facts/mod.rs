@@ -2,13 +2,12 @@
 
 pub mod identity;
 pub mod imds;
+mod known;
 pub mod platform;
 mod render;
 mod tags;
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
-
-use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Cause, Class, Error, Result},
@@ -16,8 +15,9 @@ use crate::{
     settings::{Input, Settings},
     world::World,
 };
+use known::Document;
+pub use known::{Facts, TagsOrigin};
 pub use render::{Format, Variables};
-pub use tags::TagsOrigin;
 
 /// A machine that is not EC2 has this long to show a metadata service; with the connection that is under way
 /// when it passes, the run fails within ten seconds.
@@ -30,38 +30,6 @@ const IMDS: Policy = Policy {
     attempt_timeout: Some(Duration::from_secs(15)),
     ..Policy::SERVICE
 };
-
-/// What the instance knows about itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Facts {
-    /// `i-…`
-    pub instance_id: String,
-    /// `eu-west-1`
-    pub region: String,
-    /// `eu-west-1a`
-    pub availability_zone: Option<String>,
-    /// The account that the identity document names.
-    pub account_id: Option<String>,
-    /// Local host name, as metadata gives it; the instance id where it gives none.
-    pub hostname: String,
-    /// First private IPv4 address.
-    pub local_ipv4: Option<String>,
-    /// `t3.small`
-    pub instance_type: Option<String>,
-    /// `ami-…`
-    pub image_id: Option<String>,
-    /// `x86_64` or `arm64`
-    pub architecture: Option<String>,
-    /// ARN of the instance profile that metadata announces.
-    pub instance_profile_arn: Option<String>,
-    /// ARN of the role whose credentials metadata gives.
-    pub role_arn: Option<String>,
-    /// Tags of the instance.
-    pub tags: BTreeMap<String, String>,
-    /// Where the tags were read.
-    pub tags_origin: TagsOrigin,
-}
 
 /// Gathers the facts of a run. The source tag is waited for, where no source is known otherwise.
 ///
@@ -83,27 +51,6 @@ pub async fn look(world: &World, retry: &Retry, settings: &Settings) -> Result<F
     Ok(facts)
 }
 
-/// The part of the identity document that is used.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Document {
-    instance_id: Option<String>,
-    region: Option<String>,
-    availability_zone: Option<String>,
-    account_id: Option<String>,
-    private_ip: Option<String>,
-    instance_type: Option<String>,
-    image_id: Option<String>,
-    architecture: Option<String>,
-}
-
-/// `iam/info`: present where an instance profile is attached, also before its credentials are.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct IamInfo {
-    instance_profile_arn: Option<String>,
-}
-
 async fn identity(world: &World, retry: &Retry, settings: &Settings, on_ec2: bool) -> Result<Facts> {
     let expected = on_ec2 || settings.env.get("AWS_EC2_METADATA_SERVICE_ENDPOINT").is_some();
     let first = if expected { retry.clone() } else { retry.within(NOT_EC2_PATIENCE) };
@@ -118,10 +65,7 @@ async fn identity(world: &World, retry: &Retry, settings: &Settings, on_ec2: boo
     })?;
     let reader = Reader { world, retry };
     let document = match document {
-        Some(text) => serde_json::from_str(&text).map_err(|err| {
-            Error::new(Cause::ImdsRefused, format!("could not read the identity document of metadata: {err}"))
-                .hint("check AWS_EC2_METADATA_SERVICE_ENDPOINT")
-        })?,
+        Some(text) => Document::read(&text)?,
         None => Document::default(),
     };
     let Some(instance_id) = reader.or(document.instance_id, "meta-data/instance-id").await? else {
@@ -133,11 +77,7 @@ async fn identity(world: &World, retry: &Retry, settings: &Settings, on_ec2: boo
     };
     let availability_zone = reader.or(document.availability_zone, "meta-data/placement/availability-zone").await?;
     let region = reader.or(document.region, "meta-data/placement/region").await?;
-    let profile = match reader.item("meta-data/iam/info").await? {
-        // The service also answers 200 with a failure code in the body; then no profile is announced.
-        Some(text) => serde_json::from_str::<IamInfo>(&text).ok().and_then(|info| info.instance_profile_arn),
-        None => None,
-    };
+    let profile = reader.item("meta-data/iam/info").await?.as_deref().and_then(known::profile);
     let role = match &profile {
         Some(_) => reader.item("meta-data/iam/security-credentials/").await?,
         None => None,
@@ -149,7 +89,7 @@ async fn identity(world: &World, retry: &Retry, settings: &Settings, on_ec2: boo
         local_ipv4: reader.or(document.private_ip, "meta-data/local-ipv4").await?,
         instance_type: reader.or(document.instance_type, "meta-data/instance-type").await?,
         image_id: reader.or(document.image_id, "meta-data/ami-id").await?,
-        role_arn: role.and_then(|role| role_arn(profile.as_deref()?, role.lines().next()?)),
+        role_arn: role.and_then(|role| known::role_arn(profile.as_deref()?, role.lines().next()?)),
         account_id: document.account_id.filter(|id| !id.is_empty()),
         architecture: document.architecture,
         instance_profile_arn: profile,
@@ -161,17 +101,10 @@ async fn identity(world: &World, retry: &Retry, settings: &Settings, on_ec2: boo
 }
 
 fn region_of(found: Option<String>, zone: Option<&str>, settings: &Settings) -> Result<String> {
-    // A zone is its region and one letter.
-    let of_zone = zone.and_then(|zone| zone.strip_suffix(|c: char| c.is_ascii_lowercase())).map(str::to_owned);
+    let of_zone = zone.and_then(known::region_of_zone).map(str::to_owned);
     found.or(of_zone).or_else(|| settings.env.region().map(str::to_owned)).ok_or_else(|| {
         Error::new(Cause::ImdsRefused, "metadata names neither region nor availability zone").hint("set AWS_REGION")
     })
-}
-
-/// Metadata names the role but not its ARN; partition and account are those of the profile.
-fn role_arn(profile_arn: &str, role: &str) -> Option<String> {
-    let prefix = profile_arn.split_once(":instance-profile/")?.0;
-    Some(format!("{prefix}:role/{}", role.trim())).filter(|_| !role.trim().is_empty())
 }
 
 struct Reader<'a> {

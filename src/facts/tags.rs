@@ -3,40 +3,17 @@
 //! A call that was throttled or refused says nothing about the tags: it is an error wherever a tag could still
 //! decide something, never an empty answer.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
-use serde::Serialize;
 use tracing::warn;
 
-use super::Facts;
+use super::{Facts, TagsOrigin, known};
 use crate::{
     error::{Cause, Class, Error, Result},
     retry::{Policy, Retry},
     settings::Settings,
     world::World,
 };
-
-/// Where tags were read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TagsOrigin {
-    /// Instance metadata.
-    Metadata,
-    /// `ec2:DescribeTags`.
-    Api,
-    /// Nowhere: they could not be read and nothing depended on them.
-    Unread,
-}
-
-impl fmt::Display for TagsOrigin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Metadata => "instance metadata",
-            Self::Api => "the EC2 API",
-            Self::Unread => "nowhere",
-        })
-    }
-}
 
 type Tags = (BTreeMap<String, String>, TagsOrigin);
 
@@ -100,7 +77,7 @@ async fn read(world: &World, facts: &Facts) -> Result<Tags> {
         let mut tags = BTreeMap::new();
         for key in keys {
             // A key that is listed can still be absent: its characters may be more than metadata can serve.
-            if let Some(value) = world.imds.get(&format!("{LIST}/{}", encoded(&key))).await? {
+            if let Some(value) = world.imds.get(&format!("{LIST}/{}", known::encoded(&key))).await? {
                 tags.insert(key, value);
             }
         }
@@ -113,20 +90,8 @@ async fn read(world: &World, facts: &Facts) -> Result<Tags> {
 /// Keys that metadata lists; `None` where it has none, or has tags switched off.
 async fn listed(world: &World) -> Result<Option<Vec<String>>> {
     let text = world.imds.get(LIST).await?.unwrap_or_default();
-    let keys: Vec<String> = text.lines().map(str::trim).filter(|key| !key.is_empty()).map(str::to_owned).collect();
+    let keys = known::keys(&text);
     Ok((!keys.is_empty()).then_some(keys))
-}
-
-/// A key as one segment of a path.
-fn encoded(key: &str) -> String {
-    key.bytes()
-        .map(|b| match b {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'+' | b'=' | b',' | b':' | b'@' => {
-                char::from(b).to_string()
-            }
-            other => format!("%{other:02X}"),
-        })
-        .collect()
 }
 
 fn missing(tag: &str, keys: &[String], origin: TagsOrigin, facts: &Facts) -> Error {

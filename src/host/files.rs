@@ -9,6 +9,9 @@ use std::{
 
 use crate::error::{Error, Result};
 
+/// How names start that are only there while something is written.
+pub const TEMPORARY: &str = ".rolecall-";
+
 /// Replaces a file: written beside it, synced, renamed, the folder synced.
 pub fn write_atomic(path: &Path, content: &[u8], mode: u32) -> Result<()> {
     replace(path, content, true, |file| set_mode(file, mode)).map_err(|err| Error::io("write", path, &err))
@@ -48,7 +51,7 @@ pub fn rewrite(path: &Path, content: &[u8], mode: u32) -> Result<()> {
 fn replace(path: &Path, content: &[u8], sync: bool, give: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
-    let mut temp = tempfile::Builder::new().prefix(".rolecall-").tempfile_in(folder)?;
+    let mut temp = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
     temp.write_all(content)?;
     give(temp.as_file())?;
     if sync {
@@ -70,6 +73,21 @@ fn copy_attributes(from: &Path, to: &File) {
     for name in names[..listed].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
         if let Ok(size) = rustix::fs::getxattr(from, name, &mut value[..]) {
             let _ = rustix::fs::fsetxattr(to, name, &value[..size], rustix::fs::XattrFlags::empty());
+        }
+    }
+}
+
+/// Removes what a process that was cut off had half written in a folder. Nobody else may be writing there.
+pub fn sweep(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_name().as_encoded_bytes().starts_with(TEMPORARY.as_bytes()) {
+            let path = entry.path();
+            // Only space is at stake.
+            let _ = if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                fs::remove_dir_all(&path)
+            } else {
+                fs::remove_file(&path)
+            };
         }
     }
 }
@@ -130,6 +148,20 @@ mod tests {
         assert!(link.is_symlink());
         assert_eq!((fs::read(&real).unwrap(), mode(&real)), (b"new".to_vec(), 0o604));
         assert_eq!(fs::metadata(&real).unwrap().uid(), owner);
+    }
+
+    #[test]
+    fn what_was_half_written_goes_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join(".rolecall-x/y")).unwrap();
+        for name in [".rolecall-y", "rolecall-z", ".other"] {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        sweep(dir.path());
+        sweep(&dir.path().join("absent"));
+        let mut left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, [".other", "rolecall-z"]);
     }
 
     #[test]

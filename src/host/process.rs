@@ -89,6 +89,22 @@ pub fn arguments(proc: &Path, pid: u32) -> Vec<String> {
     parts.map(|part| String::from_utf8_lossy(part).into_owned()).collect()
 }
 
+/// The processes that were started with this argument and have this variable, below `proc`.
+pub fn started_with(proc: &Path, argument: &str, variable: &str) -> Vec<u32> {
+    let has = |pid: u32| {
+        let environment = fs::read(proc.join(pid.to_string()).join("environ")).unwrap_or_default();
+        environment.split(|b| *b == 0).any(|v| v.strip_prefix(variable.as_bytes()).is_some_and(|v| v.starts_with(b"=")))
+    };
+    pids(proc).filter(|pid| arguments(proc, *pid).iter().any(|a| a == argument) && has(*pid)).collect()
+}
+
+/// Sends a signal to the process group that a process leads; one that is gone already is fine.
+pub fn signal_group(leader: u32, signal: rustix::process::Signal) {
+    if let Some(pid) = i32::try_from(leader).ok().and_then(rustix::process::Pid::from_raw) {
+        let _ = rustix::process::kill_process_group(pid, signal);
+    }
+}
+
 #[derive(Debug, PartialEq, Eq)]
 struct Socket {
     ip: IpAddr,

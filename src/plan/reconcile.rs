@@ -29,6 +29,8 @@ pub struct There {
     pub renewed_networks: BTreeSet<String>,
     /// Ids of containers that we stopped ourselves; they are started again even where they ended with 0.
     pub stopped_by_us: BTreeSet<String>,
+    /// Names of containers whose start was begun by an earlier run and did not end well.
+    pub interrupted: BTreeSet<String>,
 }
 
 /// What has to be done about one container.
@@ -176,6 +178,11 @@ fn action(desired: &Desired, existing: &Existing, there: &There) -> Action {
     }
     if existing.name != desired.name {
         return Action::Adopt;
+    }
+    // Of a start that was cut off it cannot be seen whether its hooks ran, and of a restart not whether it came to it.
+    let counts = !desired.post_start.is_empty() || desired.depends_on.values().any(|needed| needed.restart);
+    if existing.is_up() && counts && there.interrupted.contains(&desired.name) {
+        return Action::Restart("an earlier start of it was cut off".to_owned());
     }
     let done = is_done(desired, existing) && !there.stopped_by_us.contains(&existing.id);
     if existing.is_up() || done { Action::Keep } else { Action::Start }

@@ -30,7 +30,7 @@ http.server.ThreadingHTTPServer(('127.0.0.1', 8000), H).serve_forever()
 const SERVER_UNIT: &str =
     "[Service]\nExecStart=/usr/bin/python3 /srv/server.py\n[Install]\nWantedBy=multi-user.target\n";
 
-fn machine(name: &str) -> Machine {
+pub(crate) fn machine(name: &str) -> Machine {
     let machine = Machine::start_with(
         name,
         &[
@@ -48,7 +48,7 @@ fn machine(name: &str) -> Machine {
 }
 
 /// The user-data that a person writes.
-fn user_data(settings: &str) -> String {
+pub(crate) fn user_data(settings: &str) -> String {
     format!("#!/bin/sh\n{settings}\n{SCRIPT}")
 }
 
@@ -57,7 +57,7 @@ fn boot_strap(machine: &Machine, settings: &str) -> crate::machine::Done {
     machine.run("cd /; /root/user-data")
 }
 
-const URL: &str = "ROLECALL_URL=http://localhost:8000/rolecall-{arch}";
+pub(crate) const URL: &str = "ROLECALL_URL=http://localhost:8000/rolecall-{arch}";
 
 #[test]
 fn user_data_installs_starts_and_follows() {

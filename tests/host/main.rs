@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod bootstrap;
+mod cuts;
 mod docker;
 mod env_file;
 mod inside;

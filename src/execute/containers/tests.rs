@@ -162,6 +162,31 @@ async fn a_first_run_that_is_cut_off_anywhere_is_made_good_by_the_next_one() {
     }
 }
 
+/// The engine was still starting it for a call that was cut off, when it was looked at.
+#[tokio::test]
+async fn what_the_engine_has_started_meanwhile_is_not_started_again() {
+    for (text, state, wanted) in [
+        ("{ image: x }", "exited", ""),
+        ("{ image: x, post_start: [{ command: [hook] }] }", "running", "exec 1 hook"),
+        ("{ image: x, restart: always, ports: ['80'] }", "exited", "start 1"),
+    ] {
+        let engine = engine();
+        let project = project(&format!("services: {{ w: {text} }}"));
+        let created = desired(&project, &peers("demo", &[]), &options((1, 41))).unwrap().remove(0);
+        let body = created.body("sha256:1", &[], None);
+        engine.create_container(&created.name, None, &body).await.unwrap();
+        let containers = engine.containers(&[]).await.unwrap().iter().map(Existing::read).collect();
+        let there = There { containers, ..There::default() };
+        let step = reconcile(&project, vec![created], &there).unwrap().steps.remove(0);
+        let id = step.existing.clone().unwrap().id;
+        engine.containers.borrow_mut().get_mut(&id).unwrap()["State"] =
+            serde_json::json!({ "Status": state, "Running": state == "running", "ExitCode": 0 });
+        engine.log.borrow_mut().clear();
+        start(&*engine, &step, &id).await.unwrap();
+        assert_eq!(engine.log.borrow().join(", ").replace(&id, "1"), wanted, "{text}");
+    }
+}
+
 #[tokio::test]
 async fn fewer_replicas_remove_the_last_ones() {
     let engine = engine();

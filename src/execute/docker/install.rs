@@ -138,8 +138,10 @@ impl Docker {
     /// Unpacks an archive as Docker publishes it: one folder of programs.
     async fn unpack(&self, archive: &[u8]) -> Result<&'static str> {
         let folder = self.machine.path(STATIC_FOLDER);
+        // An archive is large: what an attempt that was cut off has left goes.
+        files::sweep(&folder);
         let temp = tempfile::Builder::new()
-            .prefix(".rolecall-docker-")
+            .prefix(files::TEMPORARY)
             .tempdir_in(&folder)
             .map_err(|err| Error::io("make a folder in", &folder, &err))?;
         let packed = temp.path().join("docker.tgz");

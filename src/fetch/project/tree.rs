@@ -93,7 +93,7 @@ impl Tree {
     /// Writes new content beside the project, synced; the project itself is not touched.
     pub(super) fn stage(&self, paths: &[String], content: impl Fn(&str) -> Result<(Vec<u8>, u32)>) -> Result<Staged> {
         let parent = self.path.parent().unwrap_or(Path::new("/"));
-        let dir = tempfile::Builder::new().prefix(".rolecall-").tempdir_in(parent);
+        let dir = tempfile::Builder::new().prefix(crate::host::files::TEMPORARY).tempdir_in(parent);
         let dir = dir.map_err(|err| Error::io("create a folder in", parent, &err))?;
         let open = rustix::fs::open(dir.path(), DIR, Mode::empty());
         let open = open.map_err(|err| Error::io("open", dir.path(), &err.into()))?;

@@ -125,6 +125,24 @@ fn a_job_that_is_done_is_not_run_again() {
 }
 
 #[test]
+fn a_start_that_was_cut_off_is_made_again_where_it_cannot_be_seen_what_it_came_to() {
+    for (more, again) in [
+        ("", false),
+        (", post_start: [{ command: [hook] }]", true),
+        (", depends_on: { db: { condition: service_started } }", false),
+        (", depends_on: { db: { condition: service_started, restart: true } }", true),
+    ] {
+        let project = project(&format!("services: {{ db: {{ image: x }}, web: {{ image: x{more} }} }}"));
+        let mut there = there(&project);
+        assert_eq!(actions(&project, &there)[1], Action::Keep, "{more}");
+        there.interrupted = ["demo-web-1".to_owned()].into();
+        assert_eq!(matches!(actions(&project, &there)[1], Action::Restart(_)), again, "{more}");
+        there.containers[1].state = "exited".into();
+        assert!(!matches!(actions(&project, &there)[1], Action::Restart(_)), "it is started anyway");
+    }
+}
+
+#[test]
 fn a_replacement_reaches_those_that_refer_to_it() {
     let project = project(
         "services: { a: { image: x }, b: { image: x, network_mode: 'service:a' }, c: { image: x, links: [b] }, d: { image: x, depends_on: { a: { restart: true, condition: service_started } } }, e: { image: x, depends_on: [a] } }",

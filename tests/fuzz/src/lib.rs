@@ -1,14 +1,77 @@
 //! What is fuzzed: the pure parts of the agent, from its own source, without the SDKs that it is linked with.
 
 #[path = "../../../src"]
+#[allow(dead_code, unused_imports, reason = "some names are made for the rest of the agent")]
 mod agent {
-    #[allow(unused_imports, reason = "some names are made for the rest of the agent")]
     pub mod compose;
     pub mod error;
     pub mod image_ref;
+    pub mod paths;
+    pub mod redact;
+    pub mod settings;
+
+    pub mod execute {
+        pub mod journal;
+    }
+
+    pub mod facts {
+        mod known;
+        mod render;
+
+        pub use known::{Facts, TagsOrigin};
+        pub use render::{Format, Variables};
+
+        /// Reads a text as each of the answers of metadata.
+        ///
+        /// # Panics
+        /// If a key leaves its segment of the path.
+        pub fn read(text: &str) {
+            let _ = known::Document::read(text);
+            if let Some(profile) = known::profile(text) {
+                let _ = known::role_arn(&profile, "role");
+            }
+            let _ = known::role_arn(text, text);
+            let _ = known::region_of_zone(text);
+            for key in known::keys(text) {
+                let segment = known::encoded(&key);
+                assert!(
+                    !segment.is_empty() && segment.is_ascii() && !segment.contains(['/', '?', '#', ' ']),
+                    "{segment}"
+                );
+            }
+        }
+    }
+
+    pub mod fetch {
+        pub mod content;
+        mod path;
+
+        /// Takes texts for names of files, in each of the ways in which they come.
+        ///
+        /// # Panics
+        /// If one that is accepted leads out of its folder.
+        pub fn names(texts: &[&str]) {
+            let inside = |name: &std::path::Path| {
+                let mut parts = name.components();
+                let normal = parts.all(|part| matches!(part, std::path::Component::Normal(_)));
+                assert!(normal && name.components().count() > 0, "{name:?}");
+            };
+            for text in texts {
+                path::relative(text).iter().for_each(|name| inside(name));
+                path::beside(text).iter().for_each(|name| inside(name.as_ref()));
+            }
+            if let Ok(names) = path::names("p/", texts.iter().copied()) {
+                names.keys().for_each(|name| inside(name.as_ref()));
+            }
+        }
+    }
+
+    pub mod host {
+        pub mod files;
+    }
 }
 
-pub use agent::{compose, error, image_ref};
+pub use agent::{compose, error, execute, facts, fetch, host, image_ref, paths, redact, settings};
 
 use compose::{Diagnostic, Position};
 
