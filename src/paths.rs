@@ -54,6 +54,11 @@ impl Paths {
         self.state.join("files.key")
     }
 
+    /// Projects that were ready, by what they were fetched for.
+    pub fn good(&self) -> PathBuf {
+        self.state.join("good")
+    }
+
     /// The folder of all projects.
     pub fn projects(&self) -> PathBuf {
         self.state.join("projects")

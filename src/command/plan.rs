@@ -1,8 +1,8 @@
 //! `rolecall plan`: what `run` would do, without doing it.
 
-use std::{cell::RefCell, path::Path, rc::Rc};
+use std::{cell::RefCell, rc::Rc};
 
-use super::{print, real, stages::Session};
+use super::{bring_up::unit, print, real, stages::Session};
 use crate::{
     cli::Wishes,
     error::{Error, Result},
@@ -13,7 +13,6 @@ use crate::{
         look::{self, Look},
         perform,
     },
-    host::systemd,
     plan::{Plan, host_steps, ports, render},
     settings::Flags,
 };
@@ -30,9 +29,10 @@ pub async fn plan(flags: &Flags, wishes: Wishes, json: bool) -> Result<u8> {
     settings.paths.cache = scratch.path().to_owned();
     let session = Session::begin(world, settings);
     let (facts, input) = session.facts().await.map_err(|err| err.step("facts"))?;
-    let prepared = session.prepare(&facts, &input).await.map_err(|err| err.step("fetch"))?;
+    let fetched = session.fetch(&facts, &input).await.map_err(|err| err.step("fetch"))?;
+    let prepared = session.prepare(&facts, &input, fetched).await.map_err(|err| err.step("fetch"))?;
     prepared.manifest.project.as_deref().map_or(Ok(()), ports::check).map_err(|err| err.step("plan"))?;
-    let journal = Journal::reading(&session.paths.journal(), &facts.instance_id)?;
+    let journal = Journal::reading(&session.paths.journal(), &facts.instance_id);
     let journal = Rc::new(RefCell::new(journal));
     let cx = session.context(&prepared, &facts, &input, journal, Box::new(|_| {}))?;
     let mut seen = render::Foreseen::default();
@@ -43,10 +43,9 @@ pub async fn plan(flags: &Flags, wishes: Wishes, json: bool) -> Result<u8> {
         let Wishes { remove_orphans } = wishes;
         let look = Look { project, prepared: &prepared, instance: &facts.instance_id, idle: true, remove_orphans };
         look::look(&cx, look).await?;
-        let unit = systemd::running(Path::new("/")) && cx.docker_host.is_none();
         let refresh = launch::refresh(&cx)?;
         foresee(&cx, refresh, &mut seen).await;
-        let plan = launch::plan(&cx, extension, unit).await.map_err(|err| err.step("plan"))?;
+        let plan = launch::plan(&cx, extension, unit(&cx)).await.map_err(|err| err.step("plan"))?;
         foresee(&cx, plan, &mut seen).await;
     }
     print(&if json { seen.json() } else { seen.text() });

@@ -36,11 +36,15 @@ pub struct Outcome {
 /// The engine does not answer.
 pub async fn stop(engine: &dyn Engine, project: Option<&str>) -> Result<Outcome> {
     let all = ours(engine, project).await?;
-    let running = all.into_iter().filter(Existing::is_up).collect();
+    Ok(these(engine, all.into_iter().filter(Existing::is_up).collect()).await)
+}
+
+/// Stops these containers.
+pub(super) async fn these(engine: &dyn Engine, running: Vec<Existing>) -> Outcome {
     let mut stopped = BTreeSet::new();
     let stop = async |one: &Existing| container(engine, one).await;
     let failure = in_reverse(running, stop, |one| _ = stopped.insert(one.id)).await;
-    Ok(Outcome { stopped, failure, ..Outcome::default() })
+    Outcome { stopped, failure, ..Outcome::default() }
 }
 
 /// Stops and removes all containers of ours and their networks. Volumes and images stay.
