@@ -41,17 +41,20 @@ impl Session {
     }
 
     /// The same on an instance's first run: its role may not have spread yet.
+    #[must_use]
     pub fn settling(self) -> Self {
         Self { retry: self.retry.settling(self.start + SETTLE), ..self }
     }
 
     /// The same with less time: `most`, and never more than half of what is left, since something is to follow.
+    #[must_use]
     pub fn within(&self, most: Duration) -> Self {
         let half = self.retry.remaining().map_or(most, |left| left / 2);
         Self { retry: self.retry.within(most.min(half)), ..self.clone() }
     }
 
     /// The same, where nobody outside is waited for once this command has taken `patience`.
+    #[must_use]
     pub fn patient(&self, patience: Option<Duration>) -> Self {
         Self { retry: self.retry.clone().patient(patience.map(|patience| self.start + patience)), ..self.clone() }
     }

@@ -98,8 +98,7 @@ impl Good {
         serde_json::from_slice(&files::read(&self.record()).ok()??).ok()
     }
 
-    /// Keeps a project that is ready in place of what was kept before; a crash leaves the one or the other. A script
-    /// that is a source of its own is given as `script`.
+    /// Keeps a project that is ready in place of what was kept before; a crash leaves the one or the other.
     ///
     /// # Errors
     /// The state folder cannot be written; then the one before is still there.
@@ -113,8 +112,9 @@ impl Good {
         let mut linked = false;
         for file in snapshot.files.values() {
             let to = objects.join(&file.sha256);
-            if !to.exists() {
+            if !std::fs::metadata(&to).is_ok_and(|there| there.len() == file.size) {
                 linked = true;
+                let _ = std::fs::remove_file(&to);
                 if std::fs::hard_link(snapshot.objects.join(&file.sha256), &to).is_err() {
                     files::write_atomic(&to, &snapshot.content(file)?, 0o600)?;
                 }

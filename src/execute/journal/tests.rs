@@ -1,4 +1,4 @@
-use super::*;
+use super::{past::KEEP_RUNS, *};
 
 fn run(instance: &str) -> Event {
     Event::Run {
@@ -95,6 +95,9 @@ fn beside(dir: &Path) -> Vec<String> {
     names
 }
 
+/// Puts something in the place of a journal.
+type Spoil = Box<dyn Fn(&Path)>;
+
 #[test]
 fn no_damage_is_ever_in_the_way() {
     let line = |event| encode(&Record { at: jiff::Timestamp::UNIX_EPOCH, event });
@@ -104,8 +107,7 @@ fn no_damage_is_ever_in_the_way() {
         let text = text.to_vec();
         move |path: &Path| std::fs::write(path, &text).unwrap()
     };
-    type Damage<'a> = Box<dyn Fn(&Path) + 'a>;
-    let cases: Vec<(&str, Damage<'_>, &[&str], bool)> = vec![
+    let cases: Vec<(&str, Spoil, &[&str], bool)> = vec![
         ("nothing there", Box::new(|_| {}), &["journal.jsonl"], false),
         ("empty", Box::new(written(b"")), &["journal.jsonl"], false),
         (
@@ -214,7 +216,7 @@ fn time_spent_in_vain_is_kept_until_a_run_is_ready_or_something_is_another() {
         let at = jiff::Timestamp::UNIX_EPOCH;
         let records: Vec<Record> = events.into_iter().map(|event| Record { at, event }).collect();
         let effort = replay(&records).effort;
-        let after = |minutes| effort.on("x", at + std::time::Duration::from_secs(60 * minutes)).as_secs();
+        let after = |minutes: u64| effort.on("x", at + std::time::Duration::from_secs(60 * minutes)).as_secs();
         assert_eq!((after(0), after(59), after(60)), (seconds, seconds, 0), "{what}: after an hour it counts no more");
     }
 }
