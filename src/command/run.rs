@@ -91,14 +91,17 @@ async fn whole(mut session: Session, reporter: &Rc<RefCell<Reporter>>, wishes: W
 /// that the time is known also of a run that is cut.
 fn with_patience(session: Session, spent: Duration, journal: &Rc<RefCell<Journal>>) -> Session {
     let deadline = session.settings.deadline;
-    if spent >= deadline {
+    let mut patience = deadline.saturating_sub(spent);
+    // A run gives up once its next wait would take it past its deadline, so a little is always left.
+    if patience < deadline / 10 {
+        patience = Duration::ZERO;
         let (spent, deadline) = (seconds(spent), seconds(deadline));
         warn!(
             "runs on this input have tried for {spent} of {deadline} in vain: each request has one try until a run is \
              ready, the project is another one, or an hour has passed without a run"
         );
     }
-    let mut session = if spent.is_zero() { session } else { session.patient(Some(deadline.saturating_sub(spent))) };
+    let mut session = if spent.is_zero() { session } else { session.patient(Some(patience)) };
     let (noted, timer) = (Rc::clone(journal), session.clone());
     let witness = move |what: &str, err: &Error| {
         let (what, cause) = (what.to_owned(), err.cause.code().to_owned());

@@ -213,3 +213,6 @@ pub fn of_script(paths: &Paths, input: &Input, body: &[u8]) -> Result<Snapshot> 
 fn entries(dir: &Path) -> Vec<PathBuf> {
     std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }
+
+#[cfg(test)]
+mod tests;
