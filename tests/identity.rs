@@ -87,7 +87,7 @@ fn an_image_of_a_running_machine_boots_as_a_new_one() {
 }
 
 #[test]
-fn what_another_instance_runs_is_stopped_before_its_source_is_asked() {
+fn what_another_instance_runs_is_stopped_also_where_the_source_cannot_be_had() {
     let bed = ran();
     bed.imds.set(|i| i.id = NEW.into());
     bed.aws.server.fault(Fault::status("rolecall-test", 404));

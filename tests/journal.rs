@@ -208,6 +208,7 @@ fn a_run_that_is_ready_gives_the_patience_back_and_so_does_an_hour() {
     fs::write(&journal, aged).unwrap();
     let failed = bed.fails(4, "source-unreachable").says(" tries in ").outcome;
     assert!(!failed.stderr.contains(SPENT), "{}", failed.told());
+    exhaust(&bed);
     bed.aws.server.heal();
     bed.run().ready().says(SPENT);
     assert!(!bed.run().ready().stderr.contains(SPENT));

@@ -9,7 +9,6 @@ use crate::support::{
     agent::Outcome,
     bed::{BUCKET, Bed},
     dockerd::WEB,
-    http::Fault,
     image::Image,
     registry::Registry,
 };
@@ -58,7 +57,6 @@ const ROWS: &[Row] = &[
         0,
         "source-denied",
     ),
-    ("S3 fails", |bed| bed.aws.server.fault(Fault::status(BUCKET, 503)), 0, "source-unreachable"),
     ("a typo", |bed| is(bed, "services: { web: { imagee: x } }\n"), 0, "manifest-invalid"),
     ("no YAML", |bed| is(bed, "services: [\n"), 0, "manifest-invalid"),
     ("the role is gone", |bed| is(bed, "services: { other: { image: x } }\n"), 0, "role-unknown"),
@@ -95,7 +93,7 @@ fn only(bed: &Bed, key: &str, body: &str) {
 #[test]
 fn what_cannot_be_had_or_used_is_replaced_by_what_was_ready() {
     let mut bed = Bed::new();
-    bed.agent = bed.agent.env("ROLECALL_BUCKET_OWNERS", "123456789012").env("ROLECALL_DEADLINE", "60s");
+    bed.agent = bed.agent.env("ROLECALL_BUCKET_OWNERS", "123456789012");
     bed.imds.tag("Role", "web:worker");
     bed.compose("app", GOOD);
     bed.run().ready();
@@ -116,7 +114,6 @@ fn what_cannot_be_had_or_used_is_replaced_by_what_was_ready() {
             run.fails(*code, cause).names("started the project that was ready on 20");
         }
         assert_eq!(there(&bed), ids, "{what}: the very containers run");
-        bed.aws.server.heal();
         bed.aws.store(|s| *s = sound.clone());
         bed.run().ready().says("nothing to do");
     }
@@ -243,18 +240,18 @@ fn with_metadata_alone_it_boots() {
 /// Values are not kept. Without them the containers that are there are started, in order.
 #[test]
 fn without_its_values_what_is_there_is_started_by_its_labels() {
-    let mut bed = Bed::new();
-    bed.agent = bed.agent.env("ROLECALL_DEADLINE", "60s");
+    let bed = Bed::new();
     bed.aws.api(|api| _ = api.parameters.insert("/db".into(), "hunter2".into()));
     let c = format!("image: \"{WEB}\", stop_grace_period: 0s, environment: {{ P: \"${{DB}}\" }}");
     let compose = format!(
         "services:\n  job: {{ {c}, command: 'echo done' }}\n  \
          db: {{ {c}, depends_on: {{ job: {{ condition: service_completed_successfully }} }}, \
          healthcheck: {{ test: 'true', interval: 1s }} }}\n  \
+         conf: {{ {c}, volumes: [{{ type: bind, source: ./conf, target: /conf, bind: {{ create_host_path: false }} }}] }}\n  \
          web: {{ {c}, depends_on: {{ db: {{ condition: service_healthy }} }}, deploy: {{ replicas: 2 }} }}\n\
          x-rolecall: {{ variables: {{ DB: 'ssm:///db' }} }}\n"
     );
-    bed.compose("app", &compose);
+    bed.project("app", &[("compose.yaml", &compose), ("conf/x", "x")]);
     bed.run().ready();
     for (path, content) in bed.agent.files() {
         assert!(!String::from_utf8_lossy(&content).contains("hunter2"), "{path} holds a value");
@@ -278,10 +275,16 @@ fn without_its_values_what_is_there_is_started_by_its_labels() {
         assert_eq!(started("app-job-1"), job, "a job that is done is not done again");
         assert!(started("app-db-1") < started("app-web-1"), "in order");
     }
-    // One that cannot be started is named, the others run.
-    bed.engine().post("/containers/app-web-2/kill", &Value::Null);
+    // What depends on nothing that is there is started all the same; one that cannot be is named, and the others run.
     bed.engine().ask("DELETE", "/containers/app-db-1?force=true", "").unwrap();
+    bed.engine().post("/containers/app-web-2/kill", &Value::Null);
     warns(bed.run(), "source-not-found");
+    for name in ["app-web-1", "app-conf-1"] {
+        bed.engine().post(&format!("/containers/{name}/kill"), &Value::Null);
+    }
+    std::fs::remove_dir_all(bed.agent.state.join("projects/app/conf")).unwrap();
+    bed.fails(4, "source-not-found").names("does not start either").says("app-conf-1");
+    assert!(run_of(&bed, &["app-web-1", "app-web-2"]), "{:?}", there(&bed));
     for name in bed.engine().names() {
         bed.engine().ask("DELETE", &format!("/containers/{name}?force=true"), "").unwrap();
     }

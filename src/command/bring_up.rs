@@ -7,6 +7,7 @@
 
 use std::{cell::RefCell, path::Path, rc::Rc, time::Duration};
 
+use futures_util::future::join;
 use tracing::{info, warn};
 
 use super::stages::Session;
@@ -14,7 +15,7 @@ use crate::{
     cli::Wishes,
     error::{Error, Exit, Result},
     execute::{
-        self, Context, Summary,
+        self, Context, Summary, foreign,
         journal::{Event, Journal},
         launch,
         look::{self, Look},
@@ -90,7 +91,10 @@ impl BringUp<'_> {
     async fn source(&self, limited: bool) -> Result<Summary, Halt> {
         let session = if limited { self.session.within(FETCH) } else { self.session.clone() };
         let early = |err: Error| Halt::Early(err.step("fetch"));
-        let fetched = session.fetch(self.facts, self.input).await.map_err(early)?;
+        // Fetching changes nothing, and an engine that is about to start may take a moment to answer.
+        let foreign = foreign::stop_at_once(&self.session.retry, &*session.world.engine, &self.facts.instance_id);
+        let (fetched, ()) = join(session.fetch(self.facts, self.input), foreign).await;
+        let fetched = fetched.map_err(early)?;
         let shape = Shape::of(&fetched);
         let prepared = session.prepare(self.facts, self.input, fetched).await.map_err(early)?;
         let session = self.content(&prepared)?;

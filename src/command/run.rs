@@ -10,7 +10,7 @@ use crate::{
     cli::Wishes,
     error::{Cause, Error, Result},
     execute::{
-        Summary, foreign,
+        Summary,
         journal::{self, Event, Journal},
     },
     facts::Facts,
@@ -71,7 +71,6 @@ async fn whole(mut session: Session, reporter: &Rc<RefCell<Reporter>>, wishes: W
     journal.write(begun(&facts, &input, &good, spent), false)?;
     let journal = Rc::new(RefCell::new(journal));
     session = with_patience(session, spent, &journal);
-    foreign::stop_at_once(&session.retry, &*session.world.engine, &facts.instance_id).await;
     let run =
         BringUp { session: &session, reporter, facts: &facts, input: &input, journal: &journal, wishes, good: &good };
     let result = run.run().await;
