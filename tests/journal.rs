@@ -157,6 +157,17 @@ fn asked(bed: &Bed) -> usize {
 
 const SPENT: &str = "in vain: each request has one try";
 
+/// The engine takes every request and never answers one.
+#[test]
+fn an_engine_that_says_nothing_holds_no_run_past_its_deadline() {
+    let mut bed = Bed::without_engine();
+    let socket = bed.path("silent.sock");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    bed.agent = bed.agent.env("DOCKER_HOST", format!("unix://{}", socket.display())).env("ROLECALL_DEADLINE", "6s");
+    bed.compose("app", COMPOSE);
+    bed.run().exits(1).says("rolecall: FAILED ");
+}
+
 /// Runs until nothing of its time is left; each run takes most of what there is.
 fn exhaust(bed: &Bed) {
     let spent = |_| bed.fails(4, "source-unreachable").outcome.stderr.contains(SPENT);
