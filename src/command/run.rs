@@ -13,7 +13,7 @@ use crate::{
         Summary,
         journal::{self, Event, Journal},
     },
-    facts::Facts,
+    facts::{self, Facts},
     fetch::kept::Good,
     host::lock::RunLock,
     report::{console, reporter::Reporter},
@@ -56,6 +56,7 @@ pub async fn run(flags: &Flags, wishes: Wishes) -> Result<u8> {
 
 async fn whole(mut session: Session, reporter: &Rc<RefCell<Reporter>>, wishes: Wishes) -> Result<Summary> {
     let (facts, input) = session.facts().await.map_err(|err| err.step("facts"))?;
+    facts::identity::keep(&session.world, &session.paths.identity()).await;
     reporter.borrow_mut().update(|status| {
         status.instance = Some(facts.instance_id.clone());
         status.source = Some(input.source.to_string());

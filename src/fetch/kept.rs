@@ -3,7 +3,8 @@
 //!
 //! Kept is what was fetched, after it was verified, and nothing that was looked up for it: values and logins are asked
 //! for anew. Content lies under its checksum and is shared with the cache, so that a project that did not change costs
-//! nothing. What another instance kept, or what was kept for another source, role or environment, is never found.
+//! nothing. What another instance kept, or what was kept for another source, role,
+//! environment or public key, is never found.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -79,16 +80,18 @@ pub struct Good {
 }
 
 impl Good {
-    /// For this instance, and for source, roles and environment as they are now.
+    /// For this instance, and for source, roles, environment and public keys as they are now.
     pub fn of(paths: &Paths, input: &Input, instance: &str) -> Self {
         let environment = input.environment.as_deref().unwrap_or_default();
-        let parts = [instance, &input.source.identity(), &input.roles_text, environment];
+        // What was accepted without these keys has no effect with them.
+        let keys = input.trust.keys.join(",");
+        let parts = [instance, &input.source.identity(), &input.roles_text, environment, &keys];
         let mut key = sha256(parts.join("\0").as_bytes());
         key.truncate(32);
         Self { dir: paths.good().join(&key), key }
     }
 
-    /// Names the input: a hash over instance, source, roles and environment.
+    /// Names the input: a hash over all of these.
     pub fn key(&self) -> &str {
         &self.key
     }
@@ -167,7 +170,7 @@ impl Good {
             }
             Shape::Compose(name) => {
                 let (bytes, sha256) = read(name)?;
-                let beside = Beside::kept(snapshot, world, retry, facts, &input.owners);
+                let beside = Beside::kept(snapshot, world, retry, facts, &input.trust);
                 Fetched::Compose { name: name.clone(), bytes, sha256, beside }
             }
         })
