@@ -3,8 +3,8 @@
 //!
 //! Kept is what was fetched, after it was verified, and nothing that was looked up for it: values and logins are asked
 //! for anew. Content lies under its checksum and is shared with the cache, so that a project that did not change costs
-//! nothing. What another instance kept, or what was kept for another source, role,
-//! environment or public key, is never found.
+//! nothing. What another instance kept, or what was kept for another source, role, environment or public key, is never
+//! found.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
