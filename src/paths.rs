@@ -76,8 +76,17 @@ impl Paths {
 
     /// The folders of our own in which files are written, as far as they are there.
     pub fn written(&self) -> Vec<PathBuf> {
-        let caches = std::fs::read_dir(&self.cache).into_iter().flatten().flatten().map(|entry| entry.path());
-        [self.state.clone(), self.projects(), self.scripts()].into_iter().chain(caches).collect()
+        let below = |folder: &Path| {
+            let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+            entries.flat_map(|entry| [entry.path(), entry.path().join("objects")]).collect::<Vec<_>>()
+        };
+        let own = [self.state.clone(), self.projects(), self.scripts(), self.good()];
+        own.into_iter().chain(below(&self.cache)).chain(below(&self.good())).collect()
+    }
+
+    /// Projects that were ready, by what they were fetched for.
+    pub fn good(&self) -> PathBuf {
+        self.state.join("good")
     }
 
     /// The folder of all projects.

@@ -68,7 +68,7 @@ fn status_tells_what_happened() {
     assert_eq!(status["instance"], "i-0abcdef1234567890");
     assert_eq!(status["project"], "shop");
     bed.rolecall(&["status", "--wait"]).ready();
-    bed.compose("shop", "services:\n  web: { image: \"rolecall-test/web:1\", imagee: x }\n");
+    bed.compose("other", "services:\n  web: { image: \"rolecall-test/web:1\", imagee: x }\n");
     bed.fails(3, "manifest-invalid");
     let status = bed.rolecall(&["status", "--json"]).json();
     assert_eq!(status["state"], "failed");

@@ -1,5 +1,6 @@
 //! The subcommands: each wires the stages together and turns what came of them into output and an exit code.
 
+mod bring_up;
 pub mod config;
 pub mod facts;
 pub mod plan;

@@ -1,19 +1,18 @@
 //! `rolecall plan`: what `run` would do, without doing it.
 
-use std::{cell::RefCell, path::Path, rc::Rc};
+use std::{cell::RefCell, rc::Rc};
 
-use super::{print, real, stages::Session};
+use super::{bring_up::unit, print, real, stages::Session};
 use crate::{
     cli::Wishes,
     error::{Error, Result},
     execute::{
-        Context, docker,
+        Context,
         journal::Journal,
         launch,
         look::{self, Look},
         perform,
     },
-    host::systemd,
     plan::{Plan, host_steps, ports, render},
     settings::Flags,
 };
@@ -34,9 +33,10 @@ pub async fn plan(flags: &Flags, wishes: Wishes, json: bool) -> Result<u8> {
     let serials = scratch.path().join("serials.json");
     let _ = std::fs::copy(&input.trust.serials, &serials);
     input.trust.serials = serials;
-    let prepared = session.prepare(&facts, &input).await.map_err(|err| err.step("fetch"))?;
+    let fetched = session.fetch(&facts, &input).await.map_err(|err| err.step("fetch"))?;
+    let prepared = session.prepare(&facts, &input, fetched).await.map_err(|err| err.step("fetch"))?;
     prepared.manifest.project.as_deref().map_or(Ok(()), ports::check).map_err(|err| err.step("plan"))?;
-    let journal = Journal::reading(&session.paths.journal(), &facts.instance_id)?;
+    let journal = Journal::reading(&session.paths.journal(), &facts.instance_id);
     let journal = Rc::new(RefCell::new(journal));
     let cx = session.context(&prepared, &facts, &input, journal, Box::new(|_| {}))?;
     let mut seen = render::Foreseen::default();
@@ -47,10 +47,9 @@ pub async fn plan(flags: &Flags, wishes: Wishes, json: bool) -> Result<u8> {
         let Wishes { remove_orphans } = wishes;
         let look = Look { project, prepared: &prepared, instance: &facts.instance_id, idle: true, remove_orphans };
         look::look(&cx, look).await?;
-        let unit = systemd::running(Path::new("/")) && !docker::is_remote(cx.docker_host.as_deref());
         let refresh = launch::refresh(&cx)?;
         foresee(&cx, refresh, &mut seen).await;
-        let plan = launch::plan(&cx, extension, unit).await.map_err(|err| err.step("plan"))?;
+        let plan = launch::plan(&cx, extension, unit(&cx)).await.map_err(|err| err.step("plan"))?;
         foresee(&cx, plan, &mut seen).await;
     }
     print(&if json { seen.json() } else { seen.text() });

@@ -1,28 +1,28 @@
 //! `rolecall run`: the whole way, under the lock, the journal and the deadline.
 
-use std::{cell::RefCell, path::Path, rc::Rc, time::Duration};
+use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
-use super::{need_root, real, stages::Session};
+use super::{bring_up::BringUp, need_root, real, stages::Session};
 use crate::{
     cli::Wishes,
     error::{Cause, Error, Result},
     execute::{
-        self, Summary, docker,
+        Summary,
         journal::{self, Event, Journal},
-        launch,
-        look::{self, Look},
-        secrets,
     },
     facts::{self, Facts},
-    host::{files, lock::RunLock, systemd},
-    plan::{host_steps, ports},
+    fetch::kept::Good,
+    host::{files, lock::RunLock},
     report::{console, reporter::Reporter},
-    retry::{SETTLE, seconds},
+    retry::{millis, seconds},
     settings::{Flags, Input},
 };
+
+/// How long after its deadline a run may take to say what it failed at.
+const LEEWAY: Duration = Duration::from_secs(20);
 
 /// Brings this host to what its source and roles say; the exit code.
 ///
@@ -39,10 +39,12 @@ pub async fn run(flags: &Flags, wishes: Wishes) -> Result<u8> {
     let clock = Rc::clone(&world.clock);
     let start = clock.now();
     let reporter = Rc::new(RefCell::new(Reporter::begin(&paths.status(), paths.journal())));
+    let deadline = settings.deadline;
     let session = Session::begin(world, settings);
     let result = tokio::select! {
-        result = whole(session, start, &reporter, wishes) => result,
+        result = whole(session, &reporter, wishes) => result,
         err = stopped() => Err(err),
+        () = clock.sleep(deadline + LEEWAY) => Err(overdue(deadline, &reporter.borrow().status().doing)),
     };
     let exit = reporter.borrow_mut().end(&result);
     let took = seconds(clock.now().saturating_sub(start));
@@ -54,12 +56,7 @@ pub async fn run(flags: &Flags, wishes: Wishes) -> Result<u8> {
     Ok(exit)
 }
 
-async fn whole(
-    mut session: Session,
-    start: Duration,
-    reporter: &Rc<RefCell<Reporter>>,
-    wishes: Wishes,
-) -> Result<Summary> {
+async fn whole(mut session: Session, reporter: &Rc<RefCell<Reporter>>, wishes: Wishes) -> Result<Summary> {
     let (facts, input) = session.facts().await.map_err(|err| err.step("facts"))?;
     facts::identity::keep(&session.world, &session.paths.identity()).await;
     reporter.borrow_mut().update(|status| {
@@ -70,16 +67,20 @@ async fn whole(
     });
     let mut journal = Journal::open(&session.paths.journal(), &facts.instance_id)?;
     if !journal.past().ran {
-        session.retry = session.retry.settling(start + SETTLE);
+        session = session.settling();
     }
-    journal.write(begun(&facts, &input), false)?;
+    let good = Good::of(&session.paths, &input, &facts.instance_id);
+    let spent = journal.past().effort.on(good.key(), jiff::Timestamp::now());
+    journal.write(begun(&facts, &input, &good, spent), false)?;
     let journal = Rc::new(RefCell::new(journal));
-    let result = fetched(&session, reporter, (&facts, &input), &journal, wishes).await;
-    let took = session.world.clock.now().saturating_sub(start);
+    session = with_patience(session, spent, &journal);
+    let run =
+        BringUp { session: &session, reporter, facts: &facts, input: &input, journal: &journal, wishes, good: &good };
+    let result = run.run().await;
     let end = Event::End {
         exit: result.as_ref().err().map_or(0, |err| err.exit() as u8),
         changed: result.as_ref().map_or(0, |summary| summary.changed),
-        ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        ms: millis(session.elapsed()),
     };
     // A run that changed nothing leaves nothing that a power cut could take.
     let sync = result.as_ref().map_or(true, |summary| summary.changed > 0);
@@ -88,40 +89,32 @@ async fn whole(
     result.and_then(|summary| written.map(|()| summary))
 }
 
-async fn fetched(
-    session: &Session,
-    reporter: &Rc<RefCell<Reporter>>,
-    (facts, input): (&Facts, &Input),
-    journal: &Rc<RefCell<Journal>>,
-    wishes: Wishes,
-) -> Result<Summary> {
-    let prepared = session.prepare(facts, input).await.map_err(|err| err.step("fetch"))?;
-    prepared.manifest.project.as_deref().map_or(Ok(()), ports::check).map_err(|err| err.step("plan"))?;
-    let watching = Rc::clone(reporter);
-    let watcher = Box::new(move |progress| watching.borrow_mut().progress(progress));
-    let cx = session.context(&prepared, facts, input, Rc::clone(journal), watcher)?;
-    let mut summary = execute::run(&host_steps(&prepared, &facts.instance_id), &cx).await?;
-    let Some(project) = &prepared.manifest.project else { return Ok(summary) };
-    reporter.borrow_mut().update(|status| status.project = Some(project.name.clone()));
-    let extension = &prepared.manifest.extension;
-    let Wishes { remove_orphans } = wishes;
-    let look = Look { project, prepared: &prepared, instance: &facts.instance_id, idle: false, remove_orphans };
-    look::look(&cx, look).await.map_err(|err| err.step("plan"))?;
-    summary += execute::run(&launch::refresh(&cx)?, &cx).await?;
-    let unit = systemd::running(Path::new("/")) && !docker::is_remote(cx.docker_host.as_deref());
-    let plan = launch::plan(&cx, extension, unit).await.map_err(|err| err.step("plan"))?;
-    for warning in &plan.warnings {
-        warn!("{warning}");
+/// The session with what earlier runs have left of the time for waiting. Each failure that is waited out is noted, so
+/// that the time is known also of a run that is cut.
+fn with_patience(session: Session, spent: Duration, journal: &Rc<RefCell<Journal>>) -> Session {
+    let deadline = session.settings.deadline;
+    let mut patience = deadline.saturating_sub(spent);
+    // A run gives up once its next wait would take it past its deadline, so a little is always left.
+    if patience < deadline / 10 {
+        patience = Duration::ZERO;
+        let (spent, deadline) = (seconds(spent), seconds(deadline));
+        warn!(
+            "runs on this input have tried for {spent} of {deadline} in vain: each request has one try until a run is \
+             ready, the project is another one, or an hour has passed without a run"
+        );
     }
-    reporter.borrow_mut().update(|status| status.warnings.clone_from(&plan.warnings));
-    launch::announce(&cx, &plan)?;
-    summary += execute::run(&plan, &cx).await?;
-    secrets::sweep(session.world.engine.as_ref(), &session.paths.secrets()).await?;
-    launch::forget_stopped(&session.paths)?;
-    Ok(summary)
+    let mut session = if spent.is_zero() { session } else { session.patient(Some(patience)) };
+    let (noted, timer) = (Rc::clone(journal), session.clone());
+    let witness = move |what: &str, err: &Error| {
+        let (what, cause) = (what.to_owned(), err.cause.code().to_owned());
+        // What cannot be noted is still in the log.
+        let _ = noted.borrow_mut().write(Event::Retry { what, cause, ms: millis(timer.elapsed()) }, false);
+    };
+    session.retry = session.retry.witnessed(Rc::new(witness));
+    session
 }
 
-fn begun(facts: &Facts, input: &Input) -> Event {
+fn begun(facts: &Facts, input: &Input, good: &Good, spent: Duration) -> Event {
     Event::Run {
         format: journal::FORMAT,
         agent: env!("CARGO_PKG_VERSION").to_owned(),
@@ -129,7 +122,16 @@ fn begun(facts: &Facts, input: &Input) -> Event {
         instance: facts.instance_id.clone(),
         source: input.source.to_string(),
         roles: input.roles_text.clone(),
+        input: good.key().to_owned(),
+        spent_ms: millis(spent),
     }
+}
+
+/// Every wait has a limit of its own within the deadline; this one is for whatever should ever be forgotten.
+fn overdue(deadline: Duration, doing: &[String]) -> Error {
+    let message = format!("the run was not over {} after its deadline of {}", seconds(LEEWAY), seconds(deadline));
+    let err = Error::new(Cause::Deadline, message).hint("run it again, with a longer --deadline if it needs more time");
+    err.step(doing.first().map_or("start", String::as_str))
 }
 
 /// Ends with an error when the run is asked to stop.

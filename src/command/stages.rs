@@ -1,12 +1,12 @@
 //! The stages left of execute, as `run` and `plan` share them.
 
-use std::{cell::RefCell, rc::Rc};
+use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use crate::{
-    error::Result,
+    error::{Cause, Result},
     execute::{Context, Progress, credentials::Credentials, journal::Journal, perform::script_environment},
     facts::{self, Facts},
-    fetch,
+    fetch::{self, Fetched},
     manifest::prepare::{self, Around, Prepared},
     paths::Paths,
     retry::{Retry, SETTLE},
@@ -25,6 +25,7 @@ pub struct Session {
     pub paths: Paths,
     /// Tries again until the deadline.
     pub retry: Retry,
+    start: Duration,
 }
 
 impl Session {
@@ -33,9 +34,34 @@ impl Session {
         let paths = settings.paths.clone();
         let now = world.clock.now();
         let retry = Retry::new(Rc::clone(&world.clock), Some(now + settings.deadline));
-        // No journal: this machine has never run, and its role may not have spread yet.
-        let retry = if paths.journal().exists() { retry } else { retry.settling(now + SETTLE) };
-        Self { world, settings, paths, retry }
+        // No journal: this machine has never run.
+        let known = paths.journal().exists();
+        let session = Self { world, settings, paths, retry, start: now };
+        if known { session } else { session.settling() }
+    }
+
+    /// The same on an instance's first run: its role may not have spread yet.
+    #[must_use]
+    pub fn settling(self) -> Self {
+        Self { retry: self.retry.settling(self.start + SETTLE), ..self }
+    }
+
+    /// The same with less time: `most`, and never more than half of what is left, since something is to follow.
+    #[must_use]
+    pub fn within(&self, most: Duration) -> Self {
+        let half = self.retry.remaining().map_or(most, |left| left / 2);
+        Self { retry: self.retry.within(most.min(half)), ..self.clone() }
+    }
+
+    /// The same, where nobody outside is waited for once this command has taken `patience`.
+    #[must_use]
+    pub fn patient(&self, patience: Option<Duration>) -> Self {
+        Self { retry: self.retry.clone().patient(patience.map(|patience| self.start + patience)), ..self.clone() }
+    }
+
+    /// Time since the command began.
+    pub fn elapsed(&self) -> Duration {
+        self.world.clock.now().saturating_sub(self.start)
     }
 
     /// Who this instance is, and what that makes of the settings.
@@ -48,14 +74,23 @@ impl Session {
         Ok((facts, input))
     }
 
-    /// The manifest of the source.
+    /// The source.
     ///
     /// # Errors
-    /// A source that cannot be read, a manifest that is not valid.
-    pub async fn prepare(&self, facts: &Facts, input: &Input) -> Result<Prepared> {
-        let fetched = fetch::fetch(&self.world, &self.retry, input, facts, &self.paths).await?;
+    /// A source that cannot be read.
+    pub async fn fetch(&self, facts: &Facts, input: &Input) -> Result<Fetched> {
+        fetch::fetch(&self.world, &self.retry, input, facts, &self.paths).await
+    }
+
+    /// The manifest of what was fetched.
+    ///
+    /// # Errors
+    /// A manifest that is not valid, a value or a file beside it that cannot be read.
+    pub async fn prepare(&self, facts: &Facts, input: &Input, fetched: Fetched) -> Result<Prepared> {
         let around = Around { world: &self.world, retry: &self.retry, input, facts, paths: &self.paths };
-        prepare::prepare(around, fetched).await
+        let prepared = prepare::prepare(around, fetched).await;
+        // Whatever was asked for was outside.
+        prepared.map_err(|err| err.instead_of_deadline(Cause::CloudUnreachable))
     }
 
     /// What the steps of a run have at hand.

@@ -5,20 +5,26 @@
 //! boot: the file is set aside, said so, and whatever lines are whole are kept. No value of the project is ever
 //! written here, only names, hashes and messages.
 
+mod event;
+mod past;
+
 use std::{
-    collections::{BTreeMap, BTreeSet},
     fs::{File, OpenOptions},
     io::Write,
     path::{Path, PathBuf},
 };
 
-use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use crate::{
     error::{Cause, Error, Result},
+    host::files,
     redact::mask,
 };
+use event::{Damage, decode, encode};
+pub use event::{Event, Record};
+pub use past::{Effort, Past, replay};
+use past::{compact, instance_of};
 
 /// Format of the lines; an agent reads its own and older ones.
 pub const FORMAT: u32 = 1;
@@ -26,92 +32,8 @@ pub const FORMAT: u32 = 1;
 /// Above this size the lines of old runs are dropped when a run begins.
 const COMPACT_BYTES: u64 = 256 * 1024;
 
-/// How many runs stay when the journal is compacted.
-const KEEP_RUNS: usize = 3;
-
-/// One event.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "kebab-case")]
-pub enum Event {
-    /// A run began.
-    Run {
-        /// Format of the lines that follow.
-        format: u32,
-        /// Version of the agent.
-        agent: String,
-        /// Boot of the kernel, to tell a reboot from a restart.
-        boot: String,
-        /// Instance whose state this is.
-        instance: String,
-        /// Source, as it may be printed.
-        source: String,
-        /// Roles as given.
-        roles: String,
-    },
-    /// A step is about to change something.
-    Intent {
-        /// Hash of the step's rendered input.
-        step: String,
-        /// Its name.
-        name: String,
-        /// How often it has been begun for this instance, this time included.
-        attempt: u32,
-    },
-    /// A step has ended well.
-    Done {
-        /// Hash of the step's rendered input.
-        step: String,
-        /// Its name.
-        name: String,
-        /// What it changed.
-        what: String,
-        /// How long it took.
-        ms: u64,
-    },
-    /// A step has failed.
-    Failed {
-        /// Hash of the step's rendered input.
-        step: String,
-        /// Its name.
-        name: String,
-        /// Stable cause.
-        cause: String,
-        /// For a human.
-        message: String,
-    },
-    /// A run has ended.
-    End {
-        /// Exit code.
-        exit: u8,
-        /// How many steps changed something.
-        changed: usize,
-        /// How long the run took.
-        ms: u64,
-    },
-}
-
-/// An event and when it was written.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
-    /// UTC.
-    pub at: jiff::Timestamp,
-    /// What happened.
-    #[serde(flatten)]
-    pub event: Event,
-}
-
-/// What earlier runs left behind.
-#[derive(Debug, Default, Clone)]
-pub struct Past {
-    /// Steps that have ended well.
-    pub done: BTreeSet<String>,
-    /// Names of steps that were begun and have not ended well since.
-    pub open: BTreeSet<String>,
-    /// How often each step has been begun.
-    pub attempts: BTreeMap<String, u32>,
-    /// Whether this instance has run before.
-    pub ran: bool,
-}
+/// A file above this is no journal of ours, and is not read into memory.
+const MOST_BYTES: u64 = 64 * 1024 * 1024;
 
 /// The open journal of the run under way.
 #[derive(Debug)]
@@ -143,20 +65,23 @@ impl Journal {
         };
         let mut journal = Self { file: Some(file), path: path.to_owned(), past: Past::default() };
         let (mut records, damaged) = decode(&bytes);
-        let mut rewrite = false;
-        match damaged {
-            Damage::None => {}
-            Damage::TornTail => {
-                warn!("the journal ends in a torn line, as after a power cut; it is dropped");
-                rewrite = true;
-            }
-            Damage::Inside(lines) => {
-                let aside = journal.set_aside("damaged")?;
-                warn!(
-                    "{lines} lines of the journal are damaged; it is kept as {} and the rest is used",
-                    aside.display()
-                );
-                rewrite = true;
+        let mut rewrite = true;
+        if let Some(newer) = newer(&mut records) {
+            let aside = journal.set_aside("newer")?;
+            warn!(
+                "the journal is of a newer version (format {newer}, this one knows {FORMAT}); it is kept as {}, and what \
+                 is understood of it is used",
+                aside.display()
+            );
+        } else {
+            match damaged {
+                Damage::None => rewrite = false,
+                Damage::TornTail => warn!("the journal ends in a torn line, as after a power cut; it is dropped"),
+                Damage::Inside(lines) => {
+                    let aside = journal.set_aside("damaged")?;
+                    let kept = aside.display();
+                    warn!("{lines} lines of the journal are damaged; it is kept as {kept} and the rest is used");
+                }
             }
         }
         if let Some(other) = instance_of(&records).filter(|other| *other != instance) {
@@ -176,16 +101,17 @@ impl Journal {
         Ok(journal)
     }
 
-    /// A journal that knows what happened before and forgets what is written to it, for `plan`.
-    ///
-    /// # Errors
-    /// The file exists but cannot be read.
-    pub fn reading(path: &Path, instance: &str) -> Result<Self> {
-        let mut records = records(path)?;
+    /// A journal that knows what happened before and forgets what is written to it, for `plan`. One that cannot be read
+    /// counts as empty, as a run would have it.
+    pub fn reading(path: &Path, instance: &str) -> Self {
+        let mut records = records(path).unwrap_or_else(|err| {
+            warn!("a run would set the journal aside: {err}");
+            Vec::new()
+        });
         if instance_of(&records).is_some_and(|other| other != instance) {
             records.clear();
         }
-        Ok(Self { file: None, path: path.to_owned(), past: replay(&records) })
+        Self { file: None, path: path.to_owned(), past: replay(&records) }
     }
 
     /// What earlier runs of this instance left behind.
@@ -217,7 +143,7 @@ impl Journal {
 
     fn rewrite(&mut self, records: &[Record]) -> Result<()> {
         let text: String = records.iter().map(encode).collect();
-        crate::host::files::write_atomic(&self.path, text.as_bytes(), 0o600)?;
+        files::write_atomic(&self.path, text.as_bytes(), 0o600)?;
         self.file = Some(appending(&self.path)?);
         Ok(())
     }
@@ -226,7 +152,8 @@ impl Journal {
 /// An event as anybody may read it. What tells steps apart is no text, and stays as it is.
 fn masked(mut event: Event) -> Event {
     let texts = match &mut event {
-        Event::Run { .. } | Event::End { .. } => Vec::new(),
+        Event::Run { .. } | Event::Content { .. } | Event::End { .. } => Vec::new(),
+        Event::Retry { what, .. } => vec![what],
         Event::Intent { name, .. } => vec![name],
         Event::Done { name, what, .. } => vec![name, what],
         Event::Failed { name, message, .. } => vec![name, message],
@@ -238,25 +165,39 @@ fn masked(mut event: Event) -> Event {
 }
 
 fn readable(path: &Path) -> Result<(File, Vec<u8>)> {
-    let file = appending(path)?;
-    let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, &e))?;
-    Ok((file, bytes))
-}
-
-fn aside(path: &Path, why: &str) -> PathBuf {
-    path.with_extension(format!("{why}.{}", jiff::Timestamp::now().as_second()))
+    // Looked at first: a pipe in its place would be waited for when it is opened.
+    let bytes = content(path)?.unwrap_or_default();
+    Ok((appending(path)?, bytes))
 }
 
 fn appending(path: &Path) -> Result<File> {
     OpenOptions::new().append(true).create(true).open(path).map_err(|e| Error::io("open", path, &e))
 }
 
-/// What reading found wrong.
-#[derive(Debug, PartialEq, Eq)]
-enum Damage {
-    None,
-    TornTail,
-    Inside(usize),
+fn content(path: &Path) -> Result<Option<Vec<u8>>> {
+    let refused = |what: &str| Err(Error::new(Cause::Io, format!("could not read {}: {what}", path.display())));
+    match std::fs::metadata(path) {
+        Ok(meta) if !meta.is_file() => refused("it is not a file"),
+        Ok(meta) if meta.len() > MOST_BYTES => refused("it is far too large for a journal"),
+        _ => files::read(path),
+    }
+}
+
+/// A name beside the journal that nothing has yet.
+fn aside(path: &Path, why: &str) -> PathBuf {
+    let now = jiff::Timestamp::now().as_second();
+    let names = (0..).map(|n| if n == 0 { format!("{why}.{now}") } else { format!("{why}.{now}.{n}") });
+    let free = names.map(|name| path.with_extension(name)).find(|aside| aside.symlink_metadata().is_err());
+    free.unwrap_or_else(|| path.with_extension(why))
+}
+
+/// The format of a newer agent's records, which count as ours from now on.
+fn newer(records: &mut [Record]) -> Option<u32> {
+    let formats = records.iter_mut().filter_map(|record| match &mut record.event {
+        Event::Run { format, .. } if *format > FORMAT => Some(std::mem::replace(format, FORMAT)),
+        _ => None,
+    });
+    formats.max()
 }
 
 /// Reads the records of a journal without opening it for writing; damaged lines are left out.
@@ -264,90 +205,7 @@ enum Damage {
 /// # Errors
 /// The file exists but cannot be read.
 pub fn records(path: &Path) -> Result<Vec<Record>> {
-    match std::fs::read(path) {
-        Ok(bytes) => Ok(decode(&bytes).0),
-        Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(err) => Err(Error::io("read", path, &err)),
-    }
-}
-
-/// What the records of earlier runs say.
-pub fn replay(records: &[Record]) -> Past {
-    let mut past = Past::default();
-    for record in records {
-        match &record.event {
-            Event::Run { .. } => past.ran = true,
-            Event::Intent { step, name, attempt } => {
-                past.attempts.insert(step.clone(), *attempt);
-                past.open.insert(name.clone());
-            }
-            Event::Done { step, name, .. } => {
-                past.done.insert(step.clone());
-                past.open.remove(name);
-            }
-            Event::Failed { .. } | Event::End { .. } => {}
-        }
-    }
-    past
-}
-
-fn instance_of(records: &[Record]) -> Option<&str> {
-    records.iter().rev().find_map(|r| match &r.event {
-        Event::Run { instance, .. } => Some(instance.as_str()),
-        _ => None,
-    })
-}
-
-/// The last runs whole, and of older ones what a later run must know: which steps are done and how often begun.
-fn compact(records: &[Record]) -> Vec<Record> {
-    let starts: Vec<usize> =
-        records.iter().enumerate().filter(|(_, r)| matches!(r.event, Event::Run { .. })).map(|(i, _)| i).collect();
-    let keep_from = starts.iter().rev().nth(KEEP_RUNS - 1).copied().unwrap_or(0);
-    let mut seen = BTreeSet::new();
-    let mut old: Vec<Record> = records[..keep_from]
-        .iter()
-        .rev()
-        .filter(|r| match &r.event {
-            Event::Intent { step, .. } => seen.insert((0, step.clone())),
-            Event::Done { step, .. } => seen.insert((1, step.clone())),
-            _ => false,
-        })
-        .cloned()
-        .collect();
-    old.reverse();
-    old.extend_from_slice(&records[keep_from..]);
-    old
-}
-
-fn encode(record: &Record) -> String {
-    // Serialising these plain types cannot fail; an empty line would be dropped by the reader.
-    let body = serde_json::to_string(record).unwrap_or_default();
-    format!("{:08x} {body}\n", crc32fast::hash(body.as_bytes()))
-}
-
-fn decode(bytes: &[u8]) -> (Vec<Record>, Damage) {
-    let mut records = Vec::new();
-    let mut bad = Vec::new();
-    let lines: Vec<&[u8]> = bytes.split_inclusive(|b| *b == b'\n').collect();
-    for (number, line) in lines.iter().enumerate() {
-        match decode_line(line) {
-            Some(record) => records.push(record),
-            None => bad.push(number),
-        }
-    }
-    let damage = match bad.as_slice() {
-        [] => Damage::None,
-        [last] if *last + 1 == lines.len() => Damage::TornTail,
-        several => Damage::Inside(several.len()),
-    };
-    (records, damage)
-}
-
-fn decode_line(line: &[u8]) -> Option<Record> {
-    let text = std::str::from_utf8(line).ok()?.strip_suffix('\n')?;
-    let (sum, body) = text.split_once(' ')?;
-    let sum = u32::from_str_radix(sum, 16).ok()?;
-    (sum == crc32fast::hash(body.as_bytes())).then(|| serde_json::from_str(body).ok())?
+    content(path).map(|bytes| decode(&bytes.unwrap_or_default()).0)
 }
 
 #[cfg(test)]

@@ -148,7 +148,7 @@ pub fn forget_stopped(paths: &Paths) -> Result<()> {
 }
 
 /// What cannot be read costs at most that a job which was stopped half way is taken for done.
-fn stopped(paths: &Paths) -> BTreeSet<String> {
+pub(super) fn stopped(paths: &Paths) -> BTreeSet<String> {
     let text = std::fs::read(paths.stopped()).unwrap_or_default();
     serde_json::from_slice(&text).unwrap_or_default()
 }

@@ -9,7 +9,7 @@ use std::{
 use crate::{
     error::{Cause, Error, Result},
     execute::{
-        Context, Outcome, containers,
+        Context, Outcome, containers, foreign,
         images::Image,
         machine::Machine,
         packages,
@@ -35,6 +35,11 @@ pub async fn check(cx: &Context, step: &Step) -> Result<bool> {
         Action::Upgrade(_) | Action::Script(_) => Ok(cx.done_before(&step.id)),
         Action::Packages(names) => packages::check(&machine(), names).await,
         Action::Docker(settings) => cx.docker(&cx.retry, settings)?.check().await,
+        // Without an engine nothing runs; one that is absent now is looked for again by the launch.
+        Action::Foreign(instance) => {
+            let engine = cx.world.engine.as_ref();
+            Ok(foreign::running(engine, instance).await.map_or(true, |all| all.is_empty()))
+        }
         Action::Image(need) => Ok(!cx.images()?.must_pull(need).await?),
         Action::Unit(grace) => units::check(&machine(), &binary()?, *grace).await,
         // The plan has a step for these only where there is something to do.
@@ -79,6 +84,11 @@ pub async fn apply(cx: &Context, retry: &Retry, step: &Step, attempt: u32) -> Re
         Action::Upgrade(which) => packages::Packages::of(&machine())?.upgrade(*which).await,
         Action::Packages(names) => packages::apply(&machine(), names).await,
         Action::Docker(settings) => cx.docker(retry, settings)?.apply().await,
+        Action::Foreign(instance) => {
+            let stop = async |_| foreign::stop(engine, instance).await;
+            let count = cx.engine(retry, "stop", "containers of another instance", stop).await?;
+            Ok(Outcome::Changed(format!("{count} containers stopped")))
+        }
         Action::Script(script) => {
             let mut env = cx.environment.clone();
             env.insert("ROLECALL_ATTEMPT".to_owned(), attempt.to_string());

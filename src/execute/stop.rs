@@ -73,6 +73,11 @@ pub async fn stop(
     Ok(outcome)
 }
 
+/// Stops these containers; the first failure.
+pub(super) async fn these(engine: &dyn Engine, running: Vec<Existing>) -> Option<Error> {
+    in_reverse(running, async |one: &Existing| container(engine, one).await, |_, _| ()).await
+}
+
 /// Stops and removes all containers of ours and their networks. Volumes and images stay.
 ///
 /// # Errors

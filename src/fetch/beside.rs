@@ -4,7 +4,7 @@ use std::{path::PathBuf, rc::Rc};
 
 use url::Url;
 
-use super::{CONTENT, MOST_VALUE_BYTES, Origin, Source, mirror::MOST_FILES, path, signature, unreachable};
+use super::{CONTENT, MOST_VALUE_BYTES, Origin, Snapshot, Source, mirror::MOST_FILES, path, signature, unreachable};
 use crate::{
     error::{Cause, Error, Result},
     facts::Facts,
@@ -27,9 +27,14 @@ struct Inner {
 }
 
 enum Base {
-    Bucket { bucket: String, prefix: String },
+    Bucket {
+        bucket: String,
+        prefix: String,
+    },
     Web(Url),
     Folder(PathBuf),
+    /// What an earlier run fetched from there, when its project was ready.
+    Kept(Snapshot),
 }
 
 impl Beside {
@@ -44,6 +49,15 @@ impl Beside {
             Source::File { path, .. } => Base::Folder(path.parent().map_or_else(|| PathBuf::from("/"), PathBuf::from)),
             Source::Folder { path } => Base::Folder(path.clone()),
         };
+        Self::at(base, world, retry, facts, trust)
+    }
+
+    /// The folder as it was kept.
+    pub(super) fn kept(snapshot: Snapshot, world: &World, retry: &Retry, facts: &Facts, trust: &Trust) -> Self {
+        Self::at(Base::Kept(snapshot), world, retry, facts, trust)
+    }
+
+    fn at(base: Base, world: &World, retry: &Retry, facts: &Facts, trust: &Trust) -> Self {
         // The compose file itself was just read, so permissions have settled: a refusal here is an answer. Without
         // this, a file that is not there would cost a first boot a minute where the role may not list the bucket.
         Self(Rc::new(Inner {
@@ -73,6 +87,7 @@ impl Beside {
                     _ => Source::File { path, sha256: None },
                 }
             }
+            Base::Kept(snapshot) => return snapshot.read(&name),
             Base::Web(url) => Source::Web { url: sibling(url, &name)?, sha256: None },
         };
         match self.0.origin().signed(&source, MOST_VALUE_BYTES).await {
@@ -106,6 +121,7 @@ impl Beside {
                 names.into_keys().collect()
             }
             Base::Folder(root) => below(root, &dir),
+            Base::Kept(snapshot) => snapshot.files.keys().filter(|path| path.starts_with(&dir)).cloned().collect(),
             Base::Web(url) => {
                 return Err(Error::new(
                     Cause::SourceRefused,

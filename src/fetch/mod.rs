@@ -4,6 +4,7 @@ mod beside;
 mod content;
 mod file;
 pub mod https;
+pub mod kept;
 mod mirror;
 mod path;
 pub mod project;

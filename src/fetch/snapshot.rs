@@ -35,7 +35,7 @@ pub struct File {
 pub struct Snapshot {
     /// Files by their path relative to the project folder.
     pub files: BTreeMap<String, File>,
-    objects: PathBuf,
+    pub(super) objects: PathBuf,
 }
 
 impl Snapshot {

@@ -11,13 +11,17 @@ const PACKAGES: Duration = Duration::from_secs(20 * 60);
 /// Download, installation and first start of the engine.
 const DOCKER: Duration = Duration::from_secs(15 * 60);
 
+/// Stopping what another instance left running, with whatever grace it has.
+const STOP: Duration = Duration::from_secs(60 * 60);
+
 /// A script of stage two may build, migrate or restore; the deadline of the run bounds it all the same.
 const SCRIPT: Duration = Duration::from_secs(30 * 60);
 
 /// Writing files that have been fetched already.
 const FILES: Duration = Duration::from_secs(5 * 60);
 
-/// The order of design: upgrade, packages, docker, scripts; the files of the project beside all that. Where no script
+/// The order of design: upgrade, packages, docker, scripts, with what another instance left
+/// running stopped as soon as there is an engine; the files of the project beside all that. Where no script
 /// could still free a port, ports are looked at before anything is installed.
 pub fn host_steps(prepared: &Prepared, instance: &str) -> Plan {
     let mut plan = Plan::default();
@@ -51,6 +55,8 @@ pub fn host_steps(prepared: &Prepared, instance: &str) -> Plan {
     }
     let input = format!("{:?}", host.docker);
     before = vec![plan.add(Step::new("docker", &input, DOCKER, Action::Docker(host.docker.clone())), before)];
+    let foreign = Action::Foreign(instance.to_owned());
+    before = vec![plan.add(Step::new("foreign", instance, STOP, foreign), before)];
     before.extend(files);
     for script in &prepared.manifest.scripts {
         let input = format!("{instance}\0{}", script.sha256);

@@ -92,6 +92,7 @@ impl Step {
             Action::Upgrade(which) => format!("upgrade packages ({})", which.word()),
             Action::Packages(names) => format!("install {}", names.join(", ")),
             Action::Docker(_) => "install, set up and start docker".to_owned(),
+            Action::Foreign(instance) => format!("stop containers that another instance than {instance} made"),
             Action::Script(script) => format!("run {} once (sha256 {})", script.name, &script.sha256[..12]),
             Action::Ports(_) => "look who holds the ports".to_owned(),
             Action::Unit(_) => "start rolecall-containers.service, which keeps the grace at shutdown".to_owned(),
@@ -134,6 +135,8 @@ pub enum Action {
     Packages(Vec<String>),
     /// Installs, sets up and starts the engine.
     Docker(DockerSettings),
+    /// Stops containers that another instance than this one made.
+    Foreign(String),
     /// Runs a script, once per instance and content.
     Script(Script),
     /// Refuses ports that somebody else holds.

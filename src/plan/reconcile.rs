@@ -188,7 +188,8 @@ fn action(desired: &Desired, existing: &Existing, there: &There) -> Action {
     if existing.is_up() || done { Action::Keep } else { Action::Start }
 }
 
-fn is_done(desired: &Desired, existing: &Existing) -> bool {
+/// Whether it is a job that has ended well.
+pub(crate) fn is_done(desired: &Desired, existing: &Existing) -> bool {
     desired.job && existing.exit_code == Some(0)
 }
 

@@ -36,6 +36,18 @@ pub fn rendered(failure: &Failure, report: Option<&Path>) -> String {
     text
 }
 
+/// The line `rolecall: WARNING cause=… step=… error=… did=… hint=…`: `did` says what was done in spite of the error.
+pub fn warning(err: &Error, did: &str) -> String {
+    let step = err.step.as_deref().unwrap_or("start");
+    let (cause, error) = (err.cause.code(), field(&err.message));
+    let mut text = format!("rolecall: WARNING cause={cause} step={} error={error} did={}", field(step), field(did));
+    if let Some(hint) = &err.hint {
+        let _ = write!(text, " hint={}", field(hint));
+    }
+    text.push('\n');
+    text
+}
+
 /// One field: quoted where it has spaces, on one line, cut where it is very long.
 fn field(value: &str) -> String {
     let line: String = value.chars().map(|c| if c.is_control() { ' ' } else { c }).take(FIELD_LIMIT).collect();

@@ -88,7 +88,8 @@ fn line(record: &Record) -> Option<String> {
         }
         Event::Failed { name, message, .. } => Some(format!("{name}: failed: {message}")),
         Event::Run { source, roles, .. } => Some(format!("run of {source} with roles [{roles}]")),
-        Event::End { .. } => None,
+        Event::Retry { what, cause, .. } => Some(format!("{what}: {cause}, trying again")),
+        Event::Content { .. } | Event::End { .. } => None,
     }
 }
 

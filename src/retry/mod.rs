@@ -70,18 +70,23 @@ impl Policy {
     }
 }
 
+/// Is told what is tried again, and why.
+pub type Witness = Rc<dyn Fn(&str, &Error)>;
+
 /// Tries operations again, within the deadline of the run.
 #[derive(Clone)]
 pub struct Retry {
     clock: Rc<dyn Clock>,
     deadline: Option<Duration>,
     settle_until: Option<Duration>,
+    patient_until: Option<Duration>,
+    witness: Option<Witness>,
 }
 
 impl Retry {
     /// For a run that must be over at `deadline` (on the clock's own scale).
     pub fn new(clock: Rc<dyn Clock>, deadline: Option<Duration>) -> Self {
-        Self { clock, deadline, settle_until: None }
+        Self { clock, deadline, settle_until: None, patient_until: None, witness: None }
     }
 
     /// The same, where a refused permission counts as transient until `until`: an instance's first run.
@@ -95,6 +100,21 @@ impl Retry {
     #[must_use]
     pub fn settled(&self) -> Self {
         Self { settle_until: None, ..self.clone() }
+    }
+
+    /// The same, where nobody outside is waited for after `until`: each request has one try then, which may still
+    /// take its time. What is on this machine comes up in its own time and is waited for as before.
+    #[must_use]
+    pub fn patient(mut self, until: Option<Duration>) -> Self {
+        self.patient_until = until;
+        self
+    }
+
+    /// The same, and whatever is tried again is told to `witness`.
+    #[must_use]
+    pub fn witnessed(mut self, witness: Witness) -> Self {
+        self.witness = Some(witness);
+        self
     }
 
     /// The same with an earlier deadline, `within` from now.
@@ -138,11 +158,14 @@ impl Retry {
                     asked + schedule.next().unwrap_or(policy.cap)
                 }
             };
-            let late = limit.is_some_and(|l| now + wait >= l);
+            let late = [limit, self.patience(&err)].into_iter().flatten().any(|l| now + wait >= l);
             if late || policy.attempts.is_some_and(|most| attempt >= most) {
                 return Err(told(err, attempt, now - start));
             }
             warn!(attempt, cause = err.cause.code(), wait_ms = millis(wait), "{what}: {err}");
+            if let Some(witness) = &self.witness {
+                witness(what, &err);
+            }
             last = Some(err);
             self.clock.sleep(wait).await;
         }
@@ -160,6 +183,19 @@ impl Retry {
     ) -> Result<T> {
         let policy = Policy::ONCE.attempt_timeout(within);
         self.attempt(what, policy, self.deadline, op).await
+    }
+
+    /// Until when a failure is waited out: the engine and the files of this machine are no burden to anybody else.
+    fn patience(&self, err: &Error) -> Option<Duration> {
+        let own = matches!(
+            err.cause,
+            Cause::EngineUnreachable
+                | Cause::EngineRefused
+                | Cause::ContainerFailed
+                | Cause::PackagesFailed
+                | Cause::Io
+        );
+        self.patient_until.filter(|_| !own)
     }
 
     fn class(&self, err: &Error, now: Duration) -> Class {
@@ -201,7 +237,8 @@ fn told(mut err: Error, attempts: u32, elapsed: Duration) -> Error {
     err
 }
 
-fn millis(wait: Duration) -> u64 {
+/// A duration in whole milliseconds.
+pub fn millis(wait: Duration) -> u64 {
     u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
 }
 

@@ -106,3 +106,40 @@ async fn an_attempt_that_the_deadline_cuts_does_not_hide_the_failure_before_it()
     assert_eq!(err.cause, Cause::SourceUnreachable, "{err}");
     assert!(err.message.contains("(3 tries in 30 s)"), "{err}");
 }
+
+#[tokio::test(flavor = "current_thread")]
+async fn without_patience_left_each_request_has_one_try_and_the_machine_itself_is_waited_for() {
+    let (retry, clock) = retry(300);
+    let told = Rc::new(Cell::new(0));
+    let count = Rc::clone(&told);
+    let retry = retry.patient(Some(Duration::ZERO)).witnessed(Rc::new(move |_, _| count.set(count.get() + 1)));
+    for class in [Class::Transient, Class::Throttled] {
+        let mut tries = 0;
+        let op = async |n| {
+            tries = n;
+            Err::<(), _>(failing(class))
+        };
+        retry.run("fetch", Policy::SERVICE, op).await.unwrap_err();
+        assert_eq!((tries, clock.now(), told.get()), (1, Duration::ZERO, 0), "{class:?}");
+    }
+    let mut down = 3;
+    let op = async |_| {
+        down -= 1;
+        if down > 0 { Err(Error::new(Cause::EngineUnreachable, "no").transient()) } else { Ok(()) }
+    };
+    retry.run("ask the engine", Policy::SERVICE, op).await.unwrap();
+    assert_eq!(told.get(), 2, "whoever watches is told of each");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn patience_ends_the_waiting_and_not_a_try_that_is_under_way() {
+    let (retry, clock) = retry(300);
+    let retry = retry.patient(Some(Duration::from_secs(30)));
+    retry.run("fetch", Policy::SERVICE, async |_| Err::<(), _>(failing(Class::Transient))).await.unwrap_err();
+    assert!(clock.now() < Duration::from_secs(30), "{:?}", clock.now());
+    let slow = async |_| {
+        clock.sleep(Duration::from_secs(40)).await;
+        Ok(())
+    };
+    retry.run("fetch", Policy::SERVICE, slow).await.unwrap();
+}

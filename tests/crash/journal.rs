@@ -15,9 +15,13 @@ fn events() -> Vec<Event> {
         instance: text("i-1"),
         source: text("s3://b/ünï/"),
         roles: text(roles),
+        input: text("k"),
+        spent_ms: 7,
     };
     vec![
         run(""),
+        Event::Retry { what: text("mirror"), cause: text("source-unreachable"), ms: 5 },
+        Event::Content { digest: text("d"), ms: 6 },
         Event::Intent { step: text("a"), name: text("project"), attempt: 1 },
         Event::Done { step: text("a"), name: text("project"), what: text("3 \"files\" written"), ms: 12 },
         Event::Intent { step: text("b"), name: text("start:x"), attempt: 7 },

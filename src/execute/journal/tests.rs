@@ -1,4 +1,4 @@
-use super::*;
+use super::{past::KEEP_RUNS, *};
 
 fn run(instance: &str) -> Event {
     Event::Run {
@@ -8,6 +8,8 @@ fn run(instance: &str) -> Event {
         instance: instance.into(),
         source: "s3://b/p/".into(),
         roles: "web".into(),
+        input: "input".into(),
+        spent_ms: 0,
     }
 }
 
@@ -85,15 +87,136 @@ fn compaction_keeps_what_is_done_and_the_last_runs() {
     assert_eq!(replay(&kept).done.len(), 10);
 }
 
+/// Names beside the journal, without the time in them.
+fn beside(dir: &Path) -> Vec<String> {
+    let names = std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.map(|name| name.split('.').take(2).collect::<Vec<_>>().join(".")).collect();
+    names.sort();
+    names
+}
+
+/// Puts something in the place of a journal.
+type Spoil = Box<dyn Fn(&Path)>;
+
 #[test]
-fn a_journal_that_cannot_be_read_at_all_is_never_in_the_way() {
+fn no_damage_is_ever_in_the_way() {
+    let line = |event| encode(&Record { at: jiff::Timestamp::UNIX_EPOCH, event });
+    let newer = line(run("i-1")).replace("\"format\":1", "\"format\":9");
+    let newer = format!("{:08x} {}", crc32fast::hash(newer[9..].trim_end().as_bytes()), &newer[9..]);
+    let written = |text: &[u8]| {
+        let text = text.to_vec();
+        move |path: &Path| std::fs::write(path, &text).unwrap()
+    };
+    let cases: Vec<(&str, Spoil, &[&str], bool)> = vec![
+        ("nothing there", Box::new(|_| {}), &["journal.jsonl"], false),
+        ("empty", Box::new(written(b"")), &["journal.jsonl"], false),
+        (
+            "a folder",
+            Box::new(|path| std::fs::create_dir(path).unwrap()),
+            &["journal.jsonl", "journal.unreadable"],
+            false,
+        ),
+        (
+            "a pipe",
+            Box::new(|path| _ = std::process::Command::new("mkfifo").arg(path).status().unwrap()),
+            &["journal.jsonl", "journal.unreadable"],
+            false,
+        ),
+        (
+            "a link into the void",
+            Box::new(|path| std::os::unix::fs::symlink(path.with_file_name("no/where"), path).unwrap()),
+            &["journal.jsonl", "journal.unreadable"],
+            false,
+        ),
+        (
+            "far too large",
+            Box::new(|path| std::fs::File::create(path).unwrap().set_len(MOST_BYTES + 1).unwrap()),
+            &["journal.jsonl", "journal.unreadable"],
+            false,
+        ),
+        ("binary", Box::new(written(&[0xff, 0x00, 0xfe].repeat(999))), &["journal.damaged", "journal.jsonl"], false),
+        ("a huge line", Box::new(written(&b"x".repeat(1 << 20))), &["journal.jsonl"], false),
+        (
+            "lines of nothing",
+            Box::new(written(format!("\n\n{}", line(done("a"))).as_bytes())),
+            &["journal.damaged", "journal.jsonl"],
+            true,
+        ),
+        (
+            "a newer version",
+            Box::new(written(format!("{newer}{}0bad {{}}\n", line(done("a"))).as_bytes())),
+            &["journal.jsonl", "journal.newer"],
+            true,
+        ),
+    ];
+    for (what, damage, names, known) in cases {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal.jsonl");
+        damage(&path);
+        assert_eq!(Journal::reading(&path, "i-1").past().done.contains("a"), known, "{what}, as a plan sees it");
+        let mut journal = Journal::open(&path, "i-1").unwrap_or_else(|err| panic!("{what}: {err}"));
+        assert_eq!(journal.past().done.contains("a"), known, "{what}");
+        assert_eq!(beside(dir.path()), *names, "{what}");
+        journal.write(done("b"), true).unwrap();
+        let again = Journal::open(&path, "i-1").unwrap();
+        assert!(again.past().done.contains("b"), "{what}");
+        assert_eq!(beside(dir.path()), *names, "{what}: set aside once");
+    }
+}
+
+#[test]
+fn what_is_set_aside_twice_in_a_second_is_kept_twice() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("journal.jsonl");
-    std::fs::create_dir(&path).unwrap();
-    let mut journal = Journal::open(&path, "i-1").unwrap();
-    assert!(!journal.past().ran);
-    journal.write(done("a"), true).unwrap();
-    assert_eq!(records(&path).unwrap().len(), 1);
-    let names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
-    assert!(names.iter().any(|n| n.to_string_lossy().starts_with("journal.unreadable.")), "{names:?}");
+    for _ in 0..3 {
+        std::fs::create_dir(&path).unwrap();
+        Journal::open(&path, "i-1").unwrap();
+        std::fs::remove_file(&path).unwrap();
+    }
+    assert_eq!(beside(dir.path()), ["journal.unreadable"; 3]);
+}
+
+/// What each sequence of events leaves of the time on input `x`, in seconds.
+#[test]
+fn time_spent_in_vain_is_kept_until_a_run_is_ready_or_something_is_another() {
+    let begin = |input: &str, spent: u64| match run("i-1") {
+        Event::Run { format, agent, boot, instance, source, roles, .. } => {
+            Event::Run { format, agent, boot, instance, source, roles, input: input.into(), spent_ms: spent * 1000 }
+        }
+        other => other,
+    };
+    let retry = |ms: u64| Event::Retry { what: "fetch".into(), cause: "io".into(), ms: ms * 1000 };
+    let end = |exit: u8, ms: u64| Event::End { exit, changed: 0, ms: ms * 1000 };
+    let content = |digest: &str, ms: u64| Event::Content { digest: digest.into(), ms: ms * 1000 };
+    let table: Vec<(&str, Vec<Event>, u64)> = vec![
+        ("no run yet", vec![], 0),
+        ("a failed run", vec![begin("x", 0), retry(5), end(4, 30)], 30),
+        ("on top of what was spent before", vec![begin("x", 30), end(1, 12)], 42),
+        ("killed: until its last failure", vec![begin("x", 30), retry(5), retry(9)], 39),
+        ("killed at once", vec![begin("x", 30)], 30),
+        ("ready", vec![begin("x", 30), retry(5), end(0, 9)], 0),
+        ("on something else", vec![begin("y", 0), end(4, 30)], 0),
+        (
+            "the same content",
+            vec![begin("x", 30), content("a", 2), end(1, 9), begin("x", 39), content("a", 1), end(1, 5)],
+            44,
+        ),
+        (
+            "another content",
+            vec![begin("x", 30), content("a", 2), end(1, 9), begin("x", 39), content("b", 1), end(1, 5)],
+            4,
+        ),
+        (
+            "content of another input",
+            vec![begin("y", 0), content("a", 2), begin("x", 30), content("b", 1), end(1, 5)],
+            35,
+        ),
+    ];
+    for (what, events, seconds) in table {
+        let at = jiff::Timestamp::UNIX_EPOCH;
+        let records: Vec<Record> = events.into_iter().map(|event| Record { at, event }).collect();
+        let effort = replay(&records).effort;
+        let after = |minutes: u64| effort.on("x", at + std::time::Duration::from_secs(60 * minutes)).as_secs();
+        assert_eq!((after(0), after(59), after(60)), (seconds, seconds, 0), "{what}: after an hour it counts no more");
+    }
 }

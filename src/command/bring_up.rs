@@ -1,0 +1,233 @@
+//! From a known input to services that are ready: with the project of the source, or where that cannot be reached or
+//! used, with the one that was ready here before.
+//!
+//! What stands in is what there is: nothing is pulled for it that is there, and where not even its values can be had,
+//! the containers that exist are started by what their labels say. Once something of the source has been launched,
+//! nothing stands in for it any more: that would be a rollback, for which nobody asked.
+
+use std::{cell::RefCell, collections::BTreeMap, path::Path, rc::Rc, time::Duration};
+
+use futures_util::future::join;
+use tracing::{info, warn};
+
+use super::stages::Session;
+use crate::{
+    cli::Wishes,
+    error::{Error, Exit, Result},
+    execute::{
+        self, Context, Summary, docker, foreign,
+        journal::{Event, Journal},
+        launch,
+        look::{self, Look},
+        remembered, secrets,
+    },
+    facts::Facts,
+    fetch::kept::{self, Good, Kept, Shape},
+    host::systemd,
+    manifest::{Manifest, extension::Extension, prepare::Prepared},
+    plan::{Plan, host_steps, ports},
+    report::{console, reporter::Reporter},
+    retry::millis,
+    settings::Input,
+};
+
+/// Longest time for fetching a project, with the values that it names, where an older one could stand in.
+const FETCH: Duration = Duration::from_secs(60);
+
+/// Longest time for the values of a project that stands in.
+const VALUES: Duration = Duration::from_secs(20);
+
+/// One run, from where its input is known.
+pub(super) struct BringUp<'a> {
+    pub(super) session: &'a Session,
+    pub(super) reporter: &'a Rc<RefCell<Reporter>>,
+    pub(super) facts: &'a Facts,
+    pub(super) input: &'a Input,
+    pub(super) journal: &'a Rc<RefCell<Journal>>,
+    pub(super) wishes: Wishes,
+    pub(super) good: &'a Good,
+}
+
+/// Where it ended.
+enum Halt {
+    /// Nothing of the source has been launched: another project may stand in.
+    Early(Error),
+    /// It failed at what the host has to do.
+    Late(Error),
+}
+
+impl From<Error> for Halt {
+    fn from(err: Error) -> Self {
+        if err.exit() == Exit::Step { Self::Late(err) } else { Self::Early(err) }
+    }
+}
+
+impl Halt {
+    fn into_inner(self) -> Error {
+        match self {
+            Self::Early(err) | Self::Late(err) => err,
+        }
+    }
+}
+
+impl BringUp<'_> {
+    /// Brings the host to what its source and roles say.
+    ///
+    /// # Errors
+    /// Why it is not ready; also where a project stood in for one that failed its integrity.
+    pub(super) async fn run(&self) -> Result<Summary> {
+        let kept = self.good.read();
+        let err = match self.source(kept.is_some()).await {
+            Ok(summary) => return Ok(summary),
+            Err(Halt::Late(err)) => return Err(err),
+            Err(Halt::Early(err)) => err,
+        };
+        match kept {
+            Some(kept) => self.stand_in(&kept, err).await,
+            None => Err(err),
+        }
+    }
+
+    async fn source(&self, limited: bool) -> Result<Summary, Halt> {
+        let session = if limited { self.session.within(FETCH) } else { self.session.clone() };
+        let early = |err: Error| Halt::Early(err.step("fetch"));
+        // Fetching changes nothing, and an engine that is about to start may take a moment to answer.
+        let foreign = foreign::stop_at_once(&self.session.retry, &*session.world.engine, &self.facts.instance_id);
+        let (fetched, ()) = join(session.fetch(self.facts, self.input), foreign).await;
+        let fetched = fetched.map_err(early)?;
+        let shape = Shape::of(&fetched);
+        let prepared = session.prepare(self.facts, self.input, fetched).await.map_err(early)?;
+        let session = self.content(&prepared)?;
+        let summary = self.launch(&session, &prepared, true).await?;
+        if let Err(err) = self.keep(shape, &prepared) {
+            warn!("the project is ready, and cannot be kept for a boot without its source: {err}");
+        }
+        Ok(summary)
+    }
+
+    /// Notes what was fetched. Runs that failed on another content say nothing about the patience that this one needs.
+    fn content(&self, prepared: &Prepared) -> Result<Session> {
+        let digest = match &prepared.files {
+            Some(files) => files.digest(),
+            None => prepared.manifest.scripts.iter().map(|script| script.sha256.as_str()).collect(),
+        };
+        let mut journal = self.journal.borrow_mut();
+        let renewed = journal.past().effort.differs(self.good.key(), &digest);
+        journal.write(Event::Content { digest, ms: millis(self.session.elapsed()) }, false)?;
+        Ok(if renewed { self.session.patient(None) } else { self.session.clone() })
+    }
+
+    fn keep(&self, shape: Shape, prepared: &Prepared) -> Result<()> {
+        let project = prepared.manifest.project.as_deref();
+        let services = project.map(|project| project.services.keys().cloned().collect()).unwrap_or_default();
+        let about = (shape, project.map(|project| project.name.as_str()), services);
+        match (&prepared.files, prepared.manifest.scripts.first()) {
+            (Some(files), _) => self.good.keep(about, files),
+            (None, Some(script)) => {
+                self.good.keep(about, &kept::of_script(&self.session.paths, self.input, &script.body)?)
+            }
+            (None, None) => Ok(()),
+        }
+    }
+
+    /// The two graphs of a run. `refresh`: whether images that are there are asked for again, where they say so.
+    async fn launch(&self, session: &Session, prepared: &Prepared, refresh: bool) -> Result<Summary, Halt> {
+        let plan_step = |err: Error| err.step("plan");
+        prepared.manifest.project.as_deref().map_or(Ok(()), ports::check).map_err(plan_step)?;
+        let cx = self.context(session, prepared)?;
+        let mut summary = execute::run(&host_steps(prepared, &self.facts.instance_id), &cx).await?;
+        let Some(project) = &prepared.manifest.project else { return Ok(summary) };
+        self.reporter.borrow_mut().update(|status| status.project = Some(project.name.clone()));
+        let Wishes { remove_orphans } = self.wishes;
+        let instance = &self.facts.instance_id;
+        let look = Look { project, prepared, instance, idle: false, remove_orphans };
+        look::look(&cx, look).await.map_err(plan_step)?;
+        if refresh {
+            summary += execute::run(&launch::refresh(&cx)?, &cx).await?;
+        }
+        let plan = launch::plan(&cx, &prepared.manifest.extension, unit(&cx)).await.map_err(plan_step)?;
+        summary += self.carry_out(&plan, &cx).await.map_err(Halt::Late)?;
+        Ok(summary)
+    }
+
+    async fn carry_out(&self, plan: &Plan, cx: &Context) -> Result<Summary> {
+        for warning in &plan.warnings {
+            warn!("{warning}");
+        }
+        self.reporter.borrow_mut().update(|status| status.warnings.extend(plan.warnings.iter().cloned()));
+        launch::announce(cx, plan)?;
+        let summary = execute::run(plan, cx).await?;
+        // The services are what counts, and they are ready: what is left goes with the next run.
+        if let Err(err) = secrets::sweep(cx.world.engine.as_ref(), &cx.paths.secrets()).await {
+            warn!("secrets that nothing mounts any more may stay in memory: {err}");
+        }
+        launch::forget_stopped(&self.session.paths)?;
+        Ok(summary)
+    }
+
+    fn context(&self, session: &Session, prepared: &Prepared) -> Result<Context> {
+        let watching = Rc::clone(self.reporter);
+        let watcher = Box::new(move |progress| watching.borrow_mut().progress(progress));
+        session.context(prepared, self.facts, self.input, Rc::clone(self.journal), watcher)
+    }
+
+    /// Starts what there is, since `err` keeps the source from being used. Only where the source is out of reach or
+    /// makes no valid project is that an end that systemd and an operator may take for good.
+    async fn stand_in(&self, kept: &Kept, err: Error) -> Result<Summary> {
+        let what = format!("the project that was ready on {:.0}", kept.at);
+        warn!(cause = err.cause.code(), "{err}; going on with {what}");
+        let done = match self.kept(kept).await {
+            Ok(prepared) => self.launch(self.session, &prepared, false).await.map_err(Halt::into_inner),
+            Err(why) => {
+                warn!(cause = why.cause.code(), "starting the containers that are there, by their labels: {why}");
+                self.remembered(kept, why).await
+            }
+        };
+        match done {
+            Ok(summary) if matches!(err.exit(), Exit::Unreachable | Exit::Manifest) => {
+                let told = format!("started {what}");
+                self.reporter.borrow_mut().update(|status| status.warnings.push(format!("{told}: {err}")));
+                eprint!("{}", console::warning(&err, &told));
+                Ok(summary)
+            }
+            Ok(_) => Err(Error { message: format!("{}; started {what}", err.message), ..err }),
+            Err(second) => {
+                let message = format!("{}; {what} does not start either: {}", err.message, second.message);
+                Err(Error { message, output: second.output, ..err })
+            }
+        }
+    }
+
+    async fn kept(&self, kept: &Kept) -> Result<Prepared> {
+        let session = self.session.within(VALUES);
+        let fetched = self.good.fetched(kept, (&session.world, &session.retry), self.input, self.facts)?;
+        session.prepare(self.facts, self.input, fetched).await
+    }
+
+    /// Starts the containers that are there: without their values nothing else can be made of the project.
+    async fn remembered(&self, kept: &Kept, why: Error) -> Result<Summary> {
+        let Some(name) = &kept.project else { return Err(why) };
+        let manifest =
+            Manifest { project: None, extension: Extension::default(), scripts: Vec::new(), values: BTreeMap::new() };
+        let dir = self.session.paths.project(name);
+        let mut prepared = Prepared { manifest, dir, files: None, registry_auths: Vec::new() };
+        let cx = self.context(self.session, &prepared)?;
+        let mut summary = execute::run(&host_steps(&prepared, &self.facts.instance_id), &cx).await?;
+        let there = remembered::there(&cx, name, &kept.services, &self.facts.instance_id).await?;
+        let project = Rc::new(there.project(name, &prepared.dir)?);
+        prepared.manifest.project = Some(Rc::clone(&project));
+        self.reporter.borrow_mut().update(|status| status.project = Some(name.clone()));
+        let instance = &self.facts.instance_id;
+        let look = Look { project: &project, prepared: &prepared, instance, idle: false, remove_orphans: false };
+        look::look(&cx, look).await?;
+        let plan = there.plan(&cx, &project, unit(&cx))?;
+        info!("{} containers of project {name} are there", there.containers.len());
+        summary += self.carry_out(&plan, &cx).await?;
+        Ok(summary)
+    }
+}
+
+/// Whether the unit that holds the grace is this run's to start.
+pub(super) fn unit(cx: &Context) -> bool {
+    systemd::running(Path::new("/")) && !docker::is_remote(cx.docker_host.as_deref())
+}

@@ -1,0 +1,138 @@
+//! What the records of earlier runs say. Pure.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+
+use super::event::{Event, Record};
+
+/// How many runs stay when the journal is compacted.
+pub(super) const KEEP_RUNS: usize = 3;
+
+/// A run that begins this long after the last sign of the one before it is nobody's loop: somebody came back to it.
+const PAUSE: Duration = Duration::from_hours(1);
+
+/// What earlier runs left behind.
+#[derive(Debug, Default, Clone)]
+pub struct Past {
+    /// Steps that have ended well.
+    pub done: BTreeSet<String>,
+    /// Names of steps that were begun and have not ended well since.
+    pub open: BTreeSet<String>,
+    /// How often each step has been begun.
+    pub attempts: BTreeMap<String, u32>,
+    /// Whether this instance has run before.
+    pub ran: bool,
+    /// What was spent in vain.
+    pub effort: Effort,
+}
+
+/// The time that runs on one input have spent without getting ready. It survives restarts, so that a loop of reboots or
+/// restarts does not begin its patience anew each time.
+#[derive(Debug, Default, Clone)]
+pub struct Effort {
+    input: String,
+    content: Option<String>,
+    /// Of the runs before the last one.
+    before: Duration,
+    /// When, in the last run, its time began to count.
+    since: Duration,
+    spent: Duration,
+    last: Option<Timestamp>,
+}
+
+impl Effort {
+    /// What earlier runs have spent on `input`, for a run that begins now. Nothing where the last of them was ready,
+    /// worked on something else, or ended an hour ago.
+    pub fn on(&self, input: &str, now: Timestamp) -> Duration {
+        let pause = self.last.map(|last| Duration::try_from(now.duration_since(last)).unwrap_or_default());
+        let same = self.input == input && pause.is_some_and(|pause| pause < PAUSE);
+        if same { self.spent } else { Duration::ZERO }
+    }
+
+    /// Whether runs on the same input have fetched another content than this.
+    pub fn differs(&self, input: &str, digest: &str) -> bool {
+        self.input == input && self.content.as_deref().is_some_and(|known| known != digest)
+    }
+
+    fn note(&mut self, record: &Record) {
+        self.last = Some(record.at);
+        match &record.event {
+            Event::Run { input, spent_ms, .. } => {
+                if *input != self.input {
+                    self.content = None;
+                }
+                self.input.clone_from(input);
+                self.before = Duration::from_millis(*spent_ms);
+                self.since = Duration::ZERO;
+                self.spent = self.before;
+            }
+            Event::Content { digest, ms } => {
+                if self.content.as_ref().is_some_and(|known| known != digest) {
+                    (self.before, self.spent) = (Duration::ZERO, Duration::ZERO);
+                    self.since = Duration::from_millis(*ms);
+                }
+                self.content = Some(digest.clone());
+            }
+            Event::End { exit: 0, .. } => self.spent = Duration::ZERO,
+            // A run that was killed has spent at least the time until its last failure.
+            Event::Retry { ms, .. } | Event::End { ms, .. } => {
+                self.spent = self.before + Duration::from_millis(*ms).saturating_sub(self.since);
+            }
+            Event::Intent { .. } | Event::Done { .. } | Event::Failed { .. } => {}
+        }
+    }
+}
+
+/// What the records of earlier runs say.
+pub fn replay(records: &[Record]) -> Past {
+    let mut past = Past::default();
+    for record in records {
+        past.effort.note(record);
+        match &record.event {
+            Event::Run { .. } => past.ran = true,
+            Event::Intent { step, name, attempt } => {
+                past.attempts.insert(step.clone(), *attempt);
+                past.open.insert(name.clone());
+            }
+            Event::Done { step, name, .. } => {
+                past.done.insert(step.clone());
+                past.open.remove(name);
+            }
+            Event::Content { .. } | Event::Retry { .. } | Event::Failed { .. } | Event::End { .. } => {}
+        }
+    }
+    past
+}
+
+/// The instance whose records these are.
+pub(super) fn instance_of(records: &[Record]) -> Option<&str> {
+    records.iter().rev().find_map(|r| match &r.event {
+        Event::Run { instance, .. } => Some(instance.as_str()),
+        _ => None,
+    })
+}
+
+/// The last runs whole, and of older ones what a later run must know: which steps are done and how often begun.
+pub(super) fn compact(records: &[Record]) -> Vec<Record> {
+    let starts: Vec<usize> =
+        records.iter().enumerate().filter(|(_, r)| matches!(r.event, Event::Run { .. })).map(|(i, _)| i).collect();
+    let keep_from = starts.iter().rev().nth(KEEP_RUNS - 1).copied().unwrap_or(0);
+    let mut seen = BTreeSet::new();
+    let mut old: Vec<Record> = records[..keep_from]
+        .iter()
+        .rev()
+        .filter(|r| match &r.event {
+            Event::Intent { step, .. } => seen.insert((0, step.clone())),
+            Event::Done { step, .. } => seen.insert((1, step.clone())),
+            _ => false,
+        })
+        .cloned()
+        .collect();
+    old.reverse();
+    old.extend_from_slice(&records[keep_from..]);
+    old
+}

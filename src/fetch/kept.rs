@@ -1,0 +1,221 @@
+//! The last known good: what was fetched of a project that was ready, so that a boot that cannot reach or use its source
+//! can start it again.
+//!
+//! Kept is what was fetched, after it was verified, and nothing that was looked up for it: values and logins are asked
+//! for anew. Content lies under its checksum and is shared with the cache, so that a project that did not change costs
+//! nothing. What another instance kept, or what was kept for another source, role, environment or public key, is never
+//! found.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File as Folder,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Beside, Fetched,
+    snapshot::{File, Snapshot, of_files},
+    verify::sha256,
+};
+use crate::{
+    error::{Cause, Error, Result},
+    facts::Facts,
+    host::files,
+    paths::Paths,
+    retry::Retry,
+    settings::Input,
+    world::World,
+};
+
+/// So many inputs of this instance are remembered: a role may be given back.
+const MOST_KEPT: usize = 4;
+
+/// Where a script that is a source of its own is kept.
+const SCRIPT: &str = "script";
+
+/// What a source was found to be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shape {
+    /// A single script of this name.
+    Script(String),
+    /// A single compose file of this name.
+    Compose(String),
+    /// A project folder.
+    Folder,
+}
+
+impl Shape {
+    /// What was fetched.
+    pub fn of(fetched: &Fetched) -> Self {
+        match fetched {
+            Fetched::Script { name, .. } => Self::Script(name.clone()),
+            Fetched::Compose { name, .. } => Self::Compose(name.clone()),
+            Fetched::Prefix(_) => Self::Folder,
+        }
+    }
+}
+
+/// A project that was ready.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Kept {
+    /// When it was first ready as it is.
+    pub at: jiff::Timestamp,
+    /// Name of the compose project, where there is one.
+    pub project: Option<String>,
+    /// Its services, those of the roles.
+    pub services: BTreeSet<String>,
+    shape: Shape,
+    files: BTreeMap<String, File>,
+}
+
+/// Where the last known good of one input is kept.
+#[derive(Clone, Debug)]
+pub struct Good {
+    key: String,
+    dir: PathBuf,
+}
+
+impl Good {
+    /// For this instance, and for source, roles, environment and public keys as they are now.
+    pub fn of(paths: &Paths, input: &Input, instance: &str) -> Self {
+        let environment = input.environment.as_deref().unwrap_or_default();
+        // What was accepted without these keys has no effect with them.
+        let keys = input.trust.keys.join(",");
+        let parts = [instance, &input.source.identity(), &input.roles_text, environment, &keys];
+        let mut key = sha256(parts.join("\0").as_bytes());
+        key.truncate(32);
+        Self { dir: paths.good().join(&key), key }
+    }
+
+    /// Names the input: a hash over all of these.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// What is kept, if anything is; what cannot be read is as if it were not there.
+    pub fn read(&self) -> Option<Kept> {
+        serde_json::from_slice(&files::read(&self.record()).ok()??).ok()
+    }
+
+    /// Keeps a project that is ready in place of what was kept before; a crash leaves the one or the other.
+    ///
+    /// # Errors
+    /// The state folder cannot be written; then the one before is still there.
+    pub fn keep(
+        &self,
+        (shape, project, services): (Shape, Option<&str>, BTreeSet<String>),
+        snapshot: &Snapshot,
+    ) -> Result<()> {
+        let objects = self.objects();
+        files::create_private(&objects)?;
+        let mut linked = false;
+        for file in snapshot.files.values() {
+            let to = objects.join(&file.sha256);
+            if !std::fs::metadata(&to).is_ok_and(|there| there.len() == file.size) {
+                linked = true;
+                let _ = std::fs::remove_file(&to);
+                if std::fs::hard_link(snapshot.objects.join(&file.sha256), &to).is_err() {
+                    files::write_atomic(&to, &snapshot.content(file)?, 0o600)?;
+                }
+            }
+        }
+        let before = self.read();
+        let same = before.is_some_and(|old| {
+            old.shape == shape
+                && old.files == snapshot.files
+                && old.project.as_deref() == project
+                && old.services == services
+        });
+        if same && !linked {
+            return Ok(());
+        }
+        Folder::open(&objects).and_then(|dir| dir.sync_all()).map_err(|err| Error::io("write", &objects, &err))?;
+        let (project, files) = (project.map(str::to_owned), snapshot.files.clone());
+        let kept = Kept { at: jiff::Timestamp::now(), project, services, shape, files };
+        let text = serde_json::to_vec(&kept)
+            .map_err(|err| Error::new(Cause::Io, format!("could not write {}: {err}", self.record().display())))?;
+        files::write_atomic(&self.record(), &text, 0o600)?;
+        self.tidy(&kept);
+        Ok(())
+    }
+
+    /// What was kept, as if it had just been fetched.
+    ///
+    /// # Errors
+    /// `io` where it is damaged.
+    pub fn fetched(
+        &self,
+        kept: &Kept,
+        (world, retry): (&World, &Retry),
+        input: &Input,
+        facts: &Facts,
+    ) -> Result<Fetched> {
+        let snapshot = Snapshot { files: kept.files.clone(), objects: self.objects() };
+        let read = |path: &str| -> Result<(Vec<u8>, String)> {
+            let bytes = snapshot
+                .read(path)?
+                .ok_or_else(|| Error::new(Cause::Io, format!("{} does not hold {path}", self.record().display())))?;
+            let sum = sha256(&bytes);
+            Ok((bytes, sum))
+        };
+        Ok(match &kept.shape {
+            Shape::Folder => Fetched::Prefix(snapshot),
+            Shape::Script(name) => {
+                let (bytes, sha256) = read(SCRIPT)?;
+                Fetched::Script { name: name.clone(), bytes, sha256 }
+            }
+            Shape::Compose(name) => {
+                let (bytes, sha256) = read(name)?;
+                let beside = Beside::kept(snapshot, world, retry, facts, &input.trust);
+                Fetched::Compose { name: name.clone(), bytes, sha256, beside }
+            }
+        })
+    }
+
+    fn record(&self) -> PathBuf {
+        self.dir.join("project.json")
+    }
+
+    fn objects(&self) -> PathBuf {
+        self.dir.join("objects")
+    }
+
+    /// Removes content that is not named any more, and what was kept longest ago; only space is at stake.
+    fn tidy(&self, kept: &Kept) {
+        let used: BTreeSet<&str> = kept.files.values().map(|file| file.sha256.as_str()).collect();
+        for entry in entries(&self.objects()) {
+            if entry.file_name().and_then(|name| name.to_str()).is_none_or(|name| !used.contains(name)) {
+                let _ = std::fs::remove_file(entry);
+            }
+        }
+        let age = |dir: &PathBuf| {
+            let changed = std::fs::metadata(dir.join("project.json")).and_then(|meta| meta.modified());
+            changed.unwrap_or(SystemTime::UNIX_EPOCH)
+        };
+        let mut all: Vec<PathBuf> = self.dir.parent().map(entries).unwrap_or_default();
+        all.retain(|dir| *dir != self.dir);
+        all.sort_by_key(|dir| std::cmp::Reverse(age(dir)));
+        for old in all.into_iter().skip(MOST_KEPT - 1) {
+            let _ = std::fs::remove_dir_all(old);
+        }
+    }
+}
+
+/// A script that is a source of its own, as a snapshot.
+///
+/// # Errors
+/// `io` and `disk-full` of the store.
+pub fn of_script(paths: &Paths, input: &Input, body: &[u8]) -> Result<Snapshot> {
+    of_files(paths, &input.source, [(SCRIPT, body)])
+}
+
+fn entries(dir: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}
+
+#[cfg(test)]
+mod tests;
