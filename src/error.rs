@@ -85,6 +85,8 @@ causes! {
     TagsThrottled = "tags-throttled", Unreachable;
     /// The instance has no role credentials.
     CredentialsMissing = "credentials-missing", Unreachable;
+    /// The credentials have expired, and no newer ones come.
+    CredentialsExpired = "credentials-expired", Unreachable;
     /// An API of the cloud did not answer.
     CloudUnreachable = "cloud-unreachable", Unreachable;
     /// An API of the cloud refused permission.

@@ -11,6 +11,7 @@ mod docassemble;
 mod equal;
 mod extension;
 mod facts;
+mod faults;
 mod images;
 mod journal;
 mod launch;

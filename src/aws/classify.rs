@@ -4,12 +4,19 @@ use std::{error::Error as StdError, time::Duration};
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_smithy_types::{
+    DateTime,
+    date_time::Format,
+    error::metadata::ProvideErrorMetadata,
+};
 
 use crate::{
     error::{Cause, Class, Error},
     tls,
 };
+
+/// A clock that is this far off may be why a signature is refused: services bear 5 minutes, S3 15.
+const SKEW: Duration = Duration::from_secs(4 * 60);
 
 /// A call, as its errors name it.
 #[derive(Clone, Debug)]
@@ -49,6 +56,8 @@ pub(super) struct Answer {
     pub(super) retry_after: Option<Duration>,
     /// Region that the bucket is really in.
     pub(super) region: Option<String>,
+    /// Whether the time of the answer is far from this machine's, so that a refusal may be of the signature's time.
+    pub(super) skewed: bool,
 }
 
 impl Failure {
@@ -108,15 +117,19 @@ impl Failure {
             Self::Answer(answer) => {
                 let message = format!("could not {what}: {answer}");
                 match answer.class() {
+                    class if answer.clock() => Error::new(call.unreachable, message)
+                        .class(class)
+                        .hint("the clock of this machine is off: check chrony or systemd-timesyncd"),
+                    class if answer.expired() => Error::new(Cause::CredentialsExpired, message)
+                        .class(class)
+                        .need("credentials that have not expired")
+                        .hint("renew those of AWS_SESSION_TOKEN or of the profile; for a role, see its trust policy"),
                     Class::Denied => Error::new(call.denied, message)
                         .class(Class::Denied)
                         .need(call.need)
                         .hint(format!("allow {}", call.need)),
                     Class::Permanent if answer.missing() => Error::new(call.missing, message),
                     Class::Permanent => Error::new(call.unreachable, message),
-                    class if answer.clock() => Error::new(call.unreachable, message)
-                        .class(class)
-                        .hint("the clock of this machine is off: check chrony or systemd-timesyncd"),
                     class => Error::new(call.unreachable, message).class(class).retry_after(answer.retry_after),
                 }
             }
@@ -135,6 +148,7 @@ impl Answer {
             request_id: header("x-amz-request-id").or_else(|| header("x-amzn-requestid")),
             retry_after: header("retry-after").and_then(|value| value.trim().parse().ok()).map(Duration::from_secs),
             region: header("x-amz-bucket-region").or_else(|| between(&body(), "<Region>", "</Region>")),
+            skewed: header("date").is_some_and(|date| skewed(&date)),
         }
     }
 
@@ -159,10 +173,8 @@ impl Answer {
                 _,
             )
             | (_, 408) => Class::Transient,
-            // Credentials that rotated under the request; the next try loads new ones.
-            ("ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "RequestExpired", _) => {
-                Class::Transient
-            }
+            // Credentials that rotated under the request; the next try asks for new ones.
+            _ if self.expired() => Class::Transient,
             (
                 "AccessDenied"
                 | "AccessDeniedException"
@@ -187,9 +199,22 @@ impl Answer {
 
     fn clock(&self) -> bool {
         let message = self.message.as_deref().unwrap_or_default();
-        self.code() == "RequestTimeTooSkewed"
-            || (matches!(self.code(), "InvalidSignatureException" | "AuthFailure" | "SignatureDoesNotMatch")
-                && (message.contains("Signature expired") || message.contains("Signature not yet current")))
+        let told = message.contains("Signature expired") || message.contains("Signature not yet current");
+        match self.code() {
+            "RequestTimeTooSkewed" => true,
+            "InvalidSignatureException" | "AuthFailure" | "SignatureDoesNotMatch" => told || self.skewed,
+            "RequestExpired" => self.skewed,
+            _ => false,
+        }
+    }
+
+    /// Whether the credentials were good once.
+    pub(super) fn expired(&self) -> bool {
+        !self.clock()
+            && matches!(
+                self.code(),
+                "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "RequestExpired"
+            )
     }
 
     /// Whether what was asked for does not exist.
@@ -222,6 +247,13 @@ impl std::fmt::Display for Answer {
             None => Ok(()),
         }
     }
+}
+
+/// Whether the time of an answer is so far from this machine's that signatures may not hold.
+fn skewed(date: &str) -> bool {
+    let Ok(there) = DateTime::from_str(date, Format::HttpDate) else { return false };
+    let here = jiff::Timestamp::now().as_second();
+    there.secs().abs_diff(here) > SKEW.as_secs()
 }
 
 fn throttling(code: &str) -> bool {

@@ -16,7 +16,7 @@ use crate::{
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest silence, before the first byte of the answer and between any two.
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
+const READ_TIMEOUT: Duration = Duration::from_secs(15);
 const REDIRECTS: usize = 5;
 
 /// `https://` addresses, through the proxy that the environment names. The trust store is read at the first call.

@@ -21,5 +21,6 @@ pub mod net;
 pub mod proxy;
 pub mod registry;
 pub mod registry_debian;
+pub mod relay;
 pub mod s3;
 pub mod tls;

@@ -59,6 +59,12 @@ impl Registry {
         self.content.lock().unwrap().login = Some(format!("{user}:{password}"));
     }
 
+    /// The refusal that sends a client to this registry for a token.
+    pub fn unauthorised(&self) -> Reply {
+        let challenge = format!("Bearer realm=\"{}/token\",service=\"test\"", self.server.url());
+        error(401, "UNAUTHORIZED", "authentication required").with("www-authenticate", challenge)
+    }
+
     /// A `config.json` of Docker with this login.
     pub fn docker_config(&self, user: &str, password: &str) -> String {
         let auth = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
@@ -67,6 +73,9 @@ impl Registry {
 }
 
 fn answer(content: &Content, request: &Request) -> Reply {
+    if request.path == "/token" {
+        return Reply::new(200, json!({ "token": "test" }).to_string()).with("content-type", "application/json");
+    }
     if let Some(login) = &content.login {
         let wanted = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(login));
         if request.header("authorization") != Some(&wanted) {
