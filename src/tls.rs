@@ -163,7 +163,8 @@ pub fn root_cause(err: &(dyn std::error::Error + 'static)) -> String {
     }
     let text = inner.to_string();
     if text.contains("://") {
-        text.split(' ').filter(|word| !word.contains("://")).collect::<Vec<_>>().join(" ")
+        let words: Vec<&str> = text.split(' ').filter(|word| !word.contains("://")).collect();
+        words.join(" ").trim_end_matches([':', ',']).to_owned()
     } else {
         text
     }

@@ -18,6 +18,8 @@ use crate::{
 /// A clock that is this far off may be why a signature is refused: services bear 5 minutes, S3 15.
 const SKEW: Duration = Duration::from_secs(4 * 60);
 
+const NOT_LOADED: &str = "neither environment, profile nor instance metadata has any";
+
 /// A call, as its errors name it.
 #[derive(Clone, Debug)]
 pub(super) struct Call<'a> {
@@ -72,25 +74,35 @@ impl Failure {
                 CredentialsError::InvalidConfiguration(_) => Class::Denied,
                 _ => Class::Transient,
             };
-            return Self::Credentials { class, reason: tls::root_cause(found) };
+            let reason = match found {
+                // The SDK tells at length what it tried.
+                CredentialsError::CredentialsNotLoaded(_) => NOT_LOADED.to_owned(),
+                _ => tls::root_cause(found),
+            };
+            return Self::Credentials { class, reason };
+        }
+        // A cache that gives up waiting has an error of its own, which nobody else can name.
+        let told = tls::root_cause(err);
+        if told.starts_with("identity resolver timed out") {
+            return Self::Credentials { class: Class::Transient, reason: "their source does not answer in time".to_owned() };
         }
         match err {
             // A certificate that is refused now is refused on the next try.
-            SdkError::DispatchFailure(_) if tls::refused(err) => Self::Other(tls::root_cause(err)),
+            SdkError::DispatchFailure(_) if tls::refused(err) => Self::Other(told),
             SdkError::TimeoutError(_) => Self::Io("no answer in time".to_owned()),
             SdkError::DispatchFailure(failure) if failure.is_timeout() => Self::Io("no answer in time".to_owned()),
-            SdkError::DispatchFailure(failure) if failure.is_io() => Self::Io(tls::root_cause(err)),
+            SdkError::DispatchFailure(failure) if failure.is_io() => Self::Io(told),
             SdkError::ResponseError(failure) => {
                 // An answer that cannot be read: with an error status it is the status that counts.
                 let answer = Answer::of(failure.raw(), None, None);
-                if answer.status >= 400 { Self::Answer(answer) } else { Self::Io(tls::root_cause(err)) }
+                if answer.status >= 400 { Self::Answer(answer) } else { Self::Io(told) }
             }
             SdkError::ServiceError(failure) => {
                 let (code, message) = (failure.err().code(), failure.err().message());
                 Self::Answer(Answer::of(failure.raw(), code, message))
             }
-            SdkError::DispatchFailure(failure) if failure.is_other() => Self::Io(tls::root_cause(err)),
-            _ => Self::Other(tls::root_cause(err)),
+            SdkError::DispatchFailure(failure) if failure.is_other() => Self::Io(told),
+            _ => Self::Other(told),
         }
     }
 

@@ -27,6 +27,8 @@ use classify::Failure;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest wait for the first byte of an answer.
 const READ_TIMEOUT: Duration = Duration::from_secs(15);
+/// Longest time for a whole answer, but for the body of an object, which is read under an idle timeout.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 /// Requests need a region to be signed for even where an endpoint of one's own does not care which.
 const ANY_REGION: &str = "us-east-1";
 
@@ -72,8 +74,11 @@ impl Shared {
     async fn config(&self, region: Option<&str>) -> &SdkConfig {
         self.config
             .get_or_init(|| async {
-                let timeouts =
-                    TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build();
+                let timeouts = TimeoutConfig::builder()
+                    .connect_timeout(CONNECT_TIMEOUT)
+                    .read_timeout(READ_TIMEOUT)
+                    .operation_attempt_timeout(ANSWER_TIMEOUT)
+                    .build();
                 aws_config::defaults(BehaviorVersion::latest())
                     .http_client(self.http.clone())
                     .identity_cache(self.identity.clone())

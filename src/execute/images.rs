@@ -99,7 +99,8 @@ impl Images {
         let engine_says = format!("look for image {}", need.image);
         if self.retry.run(&engine_says, Policy::SERVICE, async |_| self.must_pull(need).await).await? {
             let what = format!("pull {}", need.image);
-            return self.retry.run(&what, PULL, async |_| self.pull(need).await).await;
+            let pulled = self.retry.run(&what, PULL, async |_| self.pull(need).await).await;
+            return pulled.map_err(|err| err.instead_of_deadline(Cause::ImagePull));
         }
         let there = self.world.engine.inspect_image(&need.image).await?;
         Ok(there.as_ref().map(Image::read).unwrap_or_default())

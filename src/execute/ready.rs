@@ -28,6 +28,9 @@ use crate::{
 };
 use verdict::Verdict;
 
+/// How long the last lines of a container are waited for.
+const TAIL_PATIENCE: Duration = Duration::from_secs(5);
+
 /// A container that is waited for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
@@ -172,9 +175,17 @@ impl Ready<'_> {
                 Ok(false)
             }
             Verdict::Failed(cause, why) => {
-                let output = self.engine.logs(&target.id, TAIL).await.unwrap_or_default();
+                let output = self.tail(&target.id).await;
                 Err(Error::new(cause, format!("container {} {why}", target.name)).output(output))
             }
+        }
+    }
+
+    /// The last lines of a container; an engine that does not answer must not hold the verdict.
+    async fn tail(&self, id: &str) -> Vec<String> {
+        match select(self.engine.logs(id, TAIL), self.clock.sleep(TAIL_PATIENCE)).await {
+            Either::Left((lines, _)) => lines.unwrap_or_default(),
+            Either::Right(_) => Vec::new(),
         }
     }
 
@@ -182,7 +193,7 @@ impl Ready<'_> {
         let told: Vec<String> = open.iter().map(|w| format!("{} {}", w.target.name, w.why)).collect();
         let message = format!("not ready within {}: {}", seconds(timeout), told.join(", "));
         let output = match open.first() {
-            Some(first) => self.engine.logs(&first.target.id, TAIL).await.unwrap_or_default(),
+            Some(first) => self.tail(&first.target.id).await,
             None => Vec::new(),
         };
         Error::new(Cause::ReadyTimeout, message).output(output)

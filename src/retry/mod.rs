@@ -20,6 +20,9 @@ pub const RETRY_AFTER_CAP: Duration = Duration::from_secs(120);
 /// and policies take a while to spread.
 pub const SETTLE: Duration = Duration::from_secs(60);
 
+/// How long work may take past its deadline to say what it waited for.
+const SLACK: Duration = Duration::from_secs(10);
+
 /// How often and how long one operation is tried.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
@@ -102,6 +105,13 @@ impl Retry {
     pub fn within(&self, within: Duration) -> Self {
         let limit = self.clock.now() + within;
         Self { deadline: Some(self.deadline.map_or(limit, |d| d.min(limit))), ..self.clone() }
+    }
+
+    /// The same with a deadline a little later: for whoever watches over work that keeps this one by itself, and knows
+    /// better what it waited for.
+    #[must_use]
+    pub fn backstop(&self) -> Self {
+        Self { deadline: self.deadline.map(|d| d + SLACK), ..self.clone() }
     }
 
     /// What is left until the deadline.

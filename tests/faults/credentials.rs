@@ -47,7 +47,7 @@ rows! { Credentials:
     credentials_never_come, Late, "the profile is announced, its credentials never come", Fail(4, "rolecall: FAILED \
         cause=credentials-missing step=fetch error=\"could not list s3://rolecall-test/app/: no credentials (*); instance \
         profile arn:aws:iam::123456789012:instance-profile/rolecall-test-role is announced, its credentials are not \
-        there yet (* tries in *)\" hint=*"), || {
+        there yet (* tries in *)\"*"), || {
         let machine = Machine::script().deadline(6);
         machine.bed.imds.set(|i| i.credentials_late = true);
         machine.run()
@@ -87,6 +87,5 @@ rows! { Credentials:
 
     credentials_expired, Expired, "what is handed out has expired for ever", Fail(4, "rolecall: FAILED \
         cause=credentials-expired step=fetch error=\"could not list s3://rolecall-test/app/: HTTP 400 ExpiredToken: The \
-        provided token has expired (request TESTREQUEST*) (* tries in *)\" need=\"credentials that have not expired\" \
-        hint=*"), || expired(false);
+        provided token has expired (request TESTREQUEST*) (* tries in *)\" need=\"credentials that have not expired\"*"), || expired(false);
 }

@@ -43,27 +43,27 @@ fn small_engine(room: &str) -> Done {
 
 rows! { Disk:
     disk_full, Full, "the state folder has no room for the project", Fail(1, "rolecall: FAILED cause=disk-full step=fetch \
-        error=\"could not write *: No space left on device (os error 28)\" hint=\"free space on that file system, then run \
+        error=\"could not write *: No space left on device (os error 28)\" *hint=\"free space on that file system, then run \
         again\""), || large(mounted("state", "size=1m")).run();
 
     disk_full_from_the_start, Full, "the state folder has no room at all", Fail(1, "rolecall: FAILED cause=disk-full \
-        step=* error=\"could not *: No space left on device (os error 28)\" hint=\"free space on that file system, then run \
+        step=* error=\"could not *: No space left on device (os error 28)\" *hint=\"free space on that file system, then run \
         again\""), || mounted("state", "nr_inodes=1").run();
 
     disk_full_runtime, Full, "the folder of the status has no room", Converge, || mounted("run", "nr_inodes=1").run();
 
     disk_full_engine, Full, "the engine has no room for the image", Fail(1, "rolecall: FAILED cause=disk-full \
-        step=image:127.0.0.1:*/app/web:1 error=\"could not pull image 127.0.0.1:*/app/web:1: *no space left on device\" hint=\"free \
+        step=image:127.0.0.1:*/app/web:1 error=\"could not pull image 127.0.0.1:*/app/web:1: *no space left on device\" *hint=\"free \
         space below docker's data-root, then run again\""), || small_engine("3m");
 
     disk_read_only, ReadOnly, "the state folder cannot be written", Fail(1, "rolecall: FAILED cause=io step=* \
-        error=\"could not *: Read-only file system (os error 30)\" hint=*"), || mounted("state", "ro").run();
+        error=\"could not *: Read-only file system (os error 30)\"*"), || mounted("state", "ro").run();
 
     disk_read_only_runtime, ReadOnly, "the folder of the status cannot be written", Converge,
         || mounted("run", "ro").run();
 
     disk_lock, Locked, "another run is under way", Fail(6, "rolecall: FAILED cause=locked step=start error=\"another run holds \
-        *lock (pid *, since *)\" hint=\"follow it with `rolecall status --wait`\""), || {
+        *lock (pid *, since *)\" *hint=\"follow it with `rolecall status --wait`\""), || {
         let machine = Machine::script();
         let begun = machine.bed.path("begun");
         let text = format!("#!/bin/sh\ntouch {}\nsleep 60\n", begun.display());

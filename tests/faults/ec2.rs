@@ -48,7 +48,7 @@ rows! { Ec2:
 
     ec2_refused, Refused, "nobody ever listens", Fail(4, "rolecall: FAILED cause=cloud-unreachable step=facts \
         error=\"instance metadata shows no tags (they are off there by default), and the EC2 API does not give them: \
-        could not read the tags of i-0abcdef1234567890 with ec2:DescribeTags: *onnection refused* (* tries in *)\" *"),
+        could not read the tags of i-0abcdef1234567890 with ec2:DescribeTags: *onnection refused* (* tries in *)\"*"),
         || elsewhere().0.deadline(6).run();
 
     ec2_reset, Reset, "two answers are cut by a reset", Converge, || faulty(Kind::Reset(30), 2).run();
@@ -72,7 +72,7 @@ rows! { Ec2:
     ec2_throttled, Throttled, "every answer is RequestLimitExceeded", Fail(4, "rolecall: FAILED cause=tags-throttled \
         step=facts error=\"instance metadata shows no tags (they are off there by default), and the EC2 API is \
         throttled: could not read the tags of i-0abcdef1234567890 with ec2:DescribeTags: HTTP 503 RequestLimitExceeded: \
-        Request limit exceeded (* tries in *)\" hint=\"turn tags in instance metadata on: they are not throttled with \
+        Request limit exceeded (* tries in *)\" *hint=\"turn tags in instance metadata on: they are not throttled with \
         the fleet\""), || faulty(limited(), usize::MAX).deadline(6).run();
 
     ec2_clock_behind, Skewed, "the API is 20 minutes ahead of this machine, and refuses with AuthFailure", Converge,

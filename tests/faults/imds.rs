@@ -47,7 +47,7 @@ rows! { Imds:
 
     imds_refused, Refused, "nobody ever listens", Fail(4, "rolecall: FAILED cause=imds-unreachable step=facts \
         error=\"could not get a metadata token from metadata service http://127.0.0.1:*: Connection refused (os error \
-        111) (* tries in *)\" hint=\"check AWS_EC2_METADATA_SERVICE_ENDPOINT\""), || elsewhere().0.deadline(5).run();
+        111) (* tries in *)\"*"), || elsewhere().0.deadline(5).run();
 
     imds_reset, Reset, "two answers are cut by a reset", Converge,
         || faulty(Fault::on(DOCUMENT, Kind::Reset(20)).times(2)).run();
@@ -57,7 +57,7 @@ rows! { Imds:
 
     imds_truncated_for_ever, Truncated, "every identity document ends in the middle", Fail(4, "rolecall: FAILED \
         cause=imds-unreachable step=facts error=\"could not read dynamic/instance-identity/document from metadata \
-        service http://127.0.0.1:*: * (* tries in *)\" hint=\"check AWS_EC2_METADATA_SERVICE_ENDPOINT\""),
+        service http://127.0.0.1:*: * (* tries in *)\"*"),
         || faulty(Fault::on(DOCUMENT, Kind::Cut(20))).deadline(5).run();
 
     imds_hangs, Hangs, "one answer stops after its headers", Converge,
@@ -65,7 +65,7 @@ rows! { Imds:
 
     imds_hangs_for_ever, Hangs, "every answer stops after its headers", Fail(4, "rolecall: FAILED \
         cause=imds-unreachable step=facts error=\"could not read dynamic/instance-identity/document from metadata \
-        service http://127.0.0.1:*: operation timed out* hint=\"check AWS_EC2_METADATA_SERVICE_ENDPOINT\""),
+        service http://127.0.0.1:*: operation timed out*\"*"),
         || faulty(Fault::on(OURS, Kind::Hang(0))).deadline(8).run();
 
     imds_burst, Burst, "five answers are HTTP 500", Converge,
@@ -76,7 +76,7 @@ rows! { Imds:
 
     imds_throttled, Throttled, "every answer is HTTP 503", Fail(4, "rolecall: FAILED cause=imds-unreachable step=facts \
         error=\"metadata service http://127.0.0.1:* answers dynamic/instance-identity/document with HTTP 503 (* tries \
-        in *)\" hint=\"something on this machine asks instance metadata too often: it is limited for the whole \
+        in *)\" *hint=\"something on this machine asks instance metadata too often: its limit is for the whole \
         machine\""), || faulty(Fault::on(OURS, busy(None))).deadline(5).run();
 
     imds_forgets_tokens, Unauthorised, "three fresh tokens are refused", Converge,
@@ -84,5 +84,5 @@ rows! { Imds:
 
     imds_refuses_tokens, Unauthorised, "every token is refused", Fail(4, "rolecall: FAILED cause=imds-refused \
         step=facts error=\"metadata service http://127.0.0.1:* refuses dynamic/instance-identity/document with 401 \
-        although the token is fresh (* tries in *)\" hint=*"), || faulty(Fault::status(OURS, 401)).deadline(5).run();
+        although the token is fresh (* tries in *)\"*"), || faulty(Fault::status(OURS, 401)).deadline(5).run();
 }
