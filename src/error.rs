@@ -252,9 +252,9 @@ impl Error {
 
     /// An I/O error on a file of the host: a full disk has a cause of its own.
     pub fn io(what: &str, path: &std::path::Path, err: &std::io::Error) -> Self {
+        let reason = err.to_string();
         // An error of a temporary file names its path once more.
-        let inner = err.get_ref().and_then(std::error::Error::source);
-        let reason = inner.map_or_else(|| err.to_string(), ToString::to_string);
+        let reason = reason.split(" at path \"").next().unwrap_or_default();
         let message = format!("could not {what} {}: {reason}", path.display());
         match err.kind() {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {

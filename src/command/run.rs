@@ -23,6 +23,9 @@ use crate::{
     settings::{Flags, Input},
 };
 
+/// How long after its deadline a run may take to end.
+const OVERDUE: Duration = Duration::from_secs(60);
+
 /// Brings this host to what its source and roles say; the exit code.
 ///
 /// # Errors
@@ -36,10 +39,12 @@ pub async fn run(flags: &Flags, wishes: Wishes) -> Result<u8> {
     let clock = Rc::clone(&world.clock);
     let start = clock.now();
     let reporter = Rc::new(RefCell::new(Reporter::begin(&paths.status(), paths.journal())));
+    let deadline = settings.deadline;
     let session = Session::begin(world, settings);
     let result = tokio::select! {
         result = whole(session, start, &reporter, wishes) => result,
         err = stopped() => Err(err),
+        err = overdue(deadline) => Err(err),
     };
     let exit = reporter.borrow_mut().end(&result);
     let took = seconds(clock.now().saturating_sub(start));
@@ -124,6 +129,13 @@ fn begun(facts: &Facts, input: &Input) -> Event {
         source: input.source.to_string(),
         roles: input.roles_text.clone(),
     }
+}
+
+/// Every wait has a bound of its own; should one of them not hold, the run ends all the same.
+async fn overdue(deadline: Duration) -> Error {
+    tokio::time::sleep(deadline + OVERDUE).await;
+    let message = format!("the run did not end by itself within {} and {}", seconds(deadline), seconds(OVERDUE));
+    Error::new(Cause::Deadline, message).hint("run it again: it goes on where it was; and report what it waited for")
 }
 
 /// Ends with an error when the run is asked to stop.

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, fs};
 
-use super::{Component, Fault, Must, Row, table};
+use super::{Component, Fault, Must, Row, deadlines, table};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/faults.md");
 const BEGIN: &str = "<!-- Written by a test: ROLECALL_WRITE_DOCS=1 cargo test --test tests faults::doc -->\n";
@@ -17,7 +17,7 @@ fn verdict(row: &Row) -> String {
 }
 
 fn written() -> String {
-    let mut text = String::from("\n| |");
+    let mut text = String::from("\n## Matrix\n\n| |");
     for (_, name) in Component::ALL {
         let _ = write!(text, " {name} |");
     }
@@ -34,7 +34,7 @@ fn written() -> String {
         text.push('\n');
     }
     for (component, name) in Component::ALL {
-        let _ = write!(text, "\n## {name}\n");
+        let _ = write!(text, "\n### {name}\n");
         for (fault, fault_name) in Fault::ALL {
             for row in table().filter(|row| row.component == component && row.fault == fault) {
                 let _ = write!(text, "\n**{fault_name}**: {} (`{}`): ", row.played, row.name);
@@ -47,6 +47,7 @@ fn written() -> String {
             }
         }
     }
+    text.push_str(&deadlines::written());
     text.push('\n');
     text
 }

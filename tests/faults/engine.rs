@@ -79,6 +79,14 @@ rows! { Engine:
     engine_events_break, Truncated, "the stream of events ends, three times", Converge,
         || faulty(&[Fault::on("/events", Kind::Cut(0)).times(3)]).run();
 
+    engine_events_hang, Hangs, "the streams of events say nothing", Converge, || {
+        let machine = Machine::compose("services:\n  web:\n    image: rolecall-test/web:1\n    ports: [\"8080:80\"]\n    \
+            healthcheck: { test: [CMD, wget, -q, -O-, localhost], interval: 2s }\n");
+        let relay = Relay::start(&machine.bed.engine().socket());
+        relay.fault(Fault::on("/events", Kind::Hang(0)));
+        machine.env("DOCKER_HOST", |_| relay.host()).deadline(60).run()
+    };
+
     engine_hangs, Hangs, "it says nothing of itself after its headers, for ever", Fail(1, "rolecall: FAILED \
         cause=engine-unreachable step=plan error=\"*\"*"),
         || faulty(&[Fault::on("/info", Kind::Hang(0))]).deadline(8).run();

@@ -4,6 +4,7 @@
 
 mod clock;
 mod credentials;
+mod deadlines;
 mod disk;
 mod doc;
 mod ec2;

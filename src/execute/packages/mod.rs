@@ -184,11 +184,14 @@ fn failure(what: &str, finished: &Finished, signs: &Signs) -> Error {
         let (_, rest) = signs.unknown.iter().find_map(|sign| line.split_once(sign))?;
         Some(rest.trim_matches([' ', ':', '\'', '"', '.']).to_owned())
     };
-    // The first complaint about a mirror or a lock says what was wrong, the last line only that something was.
+    // What dpkg, or the first complaint about a mirror or a lock, says was wrong; the last line says only that
+    // something was.
     let complaint = || {
+        let dpkg = finished.tail.windows(2).find(|lines| lines[0].starts_with("dpkg: error processing"));
         let telling = |line: &&String| signs.lock.iter().chain(signs.mirror).any(|sign| line.contains(sign));
         let last = || finished.tail.iter().rev().find(|line| !line.trim().is_empty());
-        finished.tail.iter().find(telling).or_else(last).map(|line| line.trim().to_owned()).unwrap_or_default()
+        let found = dpkg.map(|lines| &lines[1]).or_else(|| finished.tail.iter().find(telling)).or_else(last);
+        found.map(|line| line.trim().to_owned()).unwrap_or_default()
     };
     let output = finished.tail.clone();
     if has(&["No space left on device", "not have enough free space", "needs more space", "insufficient space"]) {
