@@ -46,6 +46,10 @@ rows! { Disk:
         error=\"could not write *: No space left on device (os error 28)\" *hint=\"free space on that file system, then run \
         again\""), || large(mounted("state", "size=1m")).run();
 
+    disk_full_project, Full, "the state folder has room for what is fetched, and not for the project beside it", Fail(1,
+        "rolecall: FAILED cause=disk-full step=project error=\"could not *: No space left on device (os error 28)\" *hint=\"free \
+        space on that file system, then run again\""), || large(mounted("state", "size=3m")).run();
+
     disk_full_from_the_start, Full, "the state folder has no room at all", Fail(1, "rolecall: FAILED cause=disk-full \
         step=* error=\"could not *: No space left on device (os error 28)\" *hint=\"free space on that file system, then run \
         again\""), || mounted("state", "nr_inodes=1").run();

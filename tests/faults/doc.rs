@@ -1,6 +1,6 @@
 //! docs/faults.md is written from the rows.
 
-use std::{fmt::Write as _, fs};
+use std::{collections::BTreeSet, fmt::Write as _, fs};
 
 use super::{Component, Fault, Must, Row, deadlines, table};
 
@@ -25,9 +25,8 @@ fn written() -> String {
     for (fault, name) in Fault::ALL {
         let _ = write!(text, "| {name} |");
         for (component, _) in Component::ALL {
-            let mut verdicts: Vec<String> =
-                table().filter(|row| row.component == component && row.fault == fault).map(verdict).collect();
-            verdicts.dedup();
+            let rows = table().filter(|row| row.component == component && row.fault == fault);
+            let verdicts: Vec<String> = rows.map(verdict).collect::<BTreeSet<_>>().into_iter().collect();
             let cell = if verdicts.is_empty() { "-".to_owned() } else { verdicts.join(", ") };
             let _ = write!(text, " {cell} |");
         }

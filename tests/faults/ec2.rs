@@ -75,6 +75,17 @@ rows! { Ec2:
         Request limit exceeded (* tries in *)\" *hint=\"turn tags in instance metadata on: they are not throttled with \
         the fleet\""), || faulty(limited(), usize::MAX).deadline(6).run();
 
+    ec2_unauthorised, Unauthorised, "every answer is HTTP 401 AuthFailure", Fail(4, "rolecall: FAILED cause=tags-denied \
+        step=facts error=\"instance metadata shows no tags (they are off there by default), and the EC2 API refuses to: could \
+        not read the tags of i-0abcdef1234567890 with ec2:DescribeTags: HTTP 401 AuthFailure: AWS was not able to validate the \
+        provided access credentials (asked *\" need=\"ec2:DescribeTags on *\" hint=\"allow ec2:DescribeTags *\""), || {
+        let text = "AWS was not able to validate the provided access credentials";
+        faulty(Kind::Answer(ec2_error(401, "AuthFailure", text)), usize::MAX).deadline(6).run()
+    };
+
+    ec2_expired, Expired, "one answer is RequestExpired", Converge,
+        || faulty(Kind::Answer(ec2_error(400, "RequestExpired", "Request has expired.")), 1).run();
+
     ec2_clock_behind, Skewed, "the API is 20 minutes ahead of this machine, and refuses with AuthFailure", Converge,
         || skewed(1200);
 

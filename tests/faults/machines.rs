@@ -166,6 +166,14 @@ impl Machine {
         (self.undisturbed)(self);
     }
 
+    /// A run that failed before it had its source leaves nothing of a project.
+    #[track_caller]
+    pub(crate) fn nothing_is_half_fetched(&self, line: &str) {
+        let files = self.bed.agent.files();
+        let left: Vec<&String> = files.keys().filter(|path| path.starts_with("projects/")).collect();
+        assert!(!line.contains(" step=fetch ") || left.is_empty(), "half a project is left: {left:?}");
+    }
+
     /// The script ran once.
     #[track_caller]
     pub(crate) fn ran(&self) {

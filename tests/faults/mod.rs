@@ -156,6 +156,7 @@ fn judge(name: &str, rows: &[Row], play: fn() -> Done) {
             let failed = outcome.fails(exit, cause);
             // Where the whole report is kept is the same for all.
             let told = failed.line.split(" report=").next().unwrap().trim_end();
+            machine.nothing_is_half_fetched(told);
             assert!(fits(line, told), "the line is\n{told}\nand has to be\n{line}\n{}", failed.outcome.told());
         }
     }

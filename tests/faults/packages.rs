@@ -59,7 +59,8 @@ fn deb() -> Vec<u8> {
     .clone()
 }
 
-fn mirror() -> Server {
+/// A mirror whose clock is ahead.
+fn mirror(ahead: Duration) -> Server {
     let deb = deb();
     let packages = format!(
         "Package: rolecall-hello\nVersion: 1.0\nArchitecture: all\nMaintainer: test <test@localhost>\nDescription: test\n\
@@ -67,7 +68,7 @@ fn mirror() -> Server {
         deb.len(),
         sha256(&deb)
     );
-    let date = jiff::fmt::strtime::format("%a, %d %b %Y %H:%M:%S UTC", jiff::Timestamp::now()).unwrap();
+    let date = jiff::fmt::strtime::format("%a, %d %b %Y %H:%M:%S UTC", jiff::Timestamp::now() + ahead).unwrap();
     let mut release = format!("Date: {date}\nSHA256:\n");
     let _ = writeln!(release, " {} {} Packages", sha256(packages.as_bytes()), packages.len());
     Server::start("mirror", move |request| match request.path.rsplit('/').next().unwrap_or_default() {
@@ -85,12 +86,12 @@ pub(crate) fn machine() -> Machine {
 
 /// The same, on which this is done before the run.
 fn prepared(before: &str) -> Machine {
-    with(|mirror| mirror.url(), before)
+    with(Server::url, Duration::ZERO, before)
 }
 
-fn with(url: impl FnOnce(&Server) -> String, before: &str) -> Machine {
+fn with(url: impl FnOnce(&Server) -> String, ahead: Duration, before: &str) -> Machine {
     let mut bed = Bed::without_engine();
-    let mirror = mirror();
+    let mirror = mirror(ahead);
     bed.project("app", &[("compose.yaml", COMPOSE), ("bootstrap/10.sh", SCRIPT)]);
     let url = url(&mirror);
     bed.agent = bed.agent.under(&["unshare", "--mount", "sh", "-c", OVERLAY, "sh", &url, before]);
@@ -126,7 +127,7 @@ rows! { Packages:
 
     packages_refused, Refused, "the mirror never listens", Fail(1, "rolecall: FAILED cause=packages-failed step=packages \
         error=\"could not fetch package lists: exit 100: *onnection refused* (* tries in *)\"*"), || {
-        with(|_| format!("http://{}", nobody()), ":").deadline(8).run()
+        with(|_| format!("http://{}", nobody()), Duration::ZERO, ":").deadline(8).run()
     };
 
     packages_reset, Reset, "two packages are cut by a reset", Converge, || faulty(DEB, Kind::Reset(50_000), 2).run();
@@ -156,6 +157,11 @@ rows! { Packages:
     packages_corrupt_for_ever, Checksum, "every package has a byte changed", Fail(1, "rolecall: FAILED \
         cause=packages-failed step=packages error=\"could not install rolecall-hello: *\"*"),
         || faulty(DEB, Kind::Corrupt, usize::MAX).deadline(10).run();
+
+    packages_clock, Skewed, "the lists of the mirror are of a time that is 20 minutes ahead", Fail(1, "rolecall: FAILED \
+        cause=packages-failed step=packages error=\"could not fetch package lists: exit 100: E: Release file for * is not valid \
+        yet (invalid for another *) (* tries in *)\" *hint=\"the clock of this machine is off: check chrony or \
+        systemd-timesyncd\""), || with(Server::url, Duration::from_secs(20 * 60), ":").deadline(10).run();
 
     packages_disk_full, Full, "there is no room for what a package brings", Fail(1, "rolecall: FAILED cause=disk-full \
         step=packages error=\"could not install rolecall-hello: no space left on the disk\" *hint=\"free space or give the instance \

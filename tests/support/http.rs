@@ -6,18 +6,18 @@ use std::{
     io,
     net::{SocketAddr, TcpListener},
     os::fd::AsFd as _,
-    pin::Pin,
     sync::{Arc, Mutex},
-    task::{Context, Poll},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
-use hyper::{HeaderMap, body::Frame, service::service_fn};
+use hyper::{HeaderMap, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::sync::oneshot;
+
+use super::played::Played;
 
 /// A request as the handler sees it.
 pub struct Request {
@@ -368,7 +368,7 @@ fn respond(method: &str, reply: Reply) -> hyper::Response<Played> {
         End::Whole | End::Silence => (reply.body, End::Whole),
         End::Cut(n) | End::Reset(n) | End::Hang(n) => (reply.body.slice(..n.min(reply.body.len())), reply.end),
     };
-    response.body(Played { data: Some(data).filter(|d| !d.is_empty()), end, flush: None }).unwrap()
+    response.body(Played::new(data, end)).unwrap()
 }
 
 fn percent(path: &str) -> String {
@@ -381,32 +381,4 @@ fn percent(path: &str) -> String {
         rest = if byte.is_some() { &tail[2..] } else { tail };
     }
     String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// How long a server that breaks off has for what it has said before.
-const FLUSH: Duration = Duration::from_millis(30);
-
-/// A body that ends as told.
-struct Played {
-    data: Option<Bytes>,
-    end: End,
-    /// Until the connection breaks: what was said before is sent first.
-    flush: Option<Pin<Box<tokio::time::Sleep>>>,
-}
-
-impl hyper::body::Body for Played {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        match (self.data.take(), self.end) {
-            (Some(data), _) => Poll::Ready(Some(Ok(Frame::data(data)))),
-            (None, End::Whole | End::Silence) => Poll::Ready(None),
-            (None, End::Cut(_) | End::Reset(_)) => {
-                let flush = self.flush.get_or_insert_with(|| Box::pin(tokio::time::sleep(FLUSH)));
-                flush.as_mut().poll(cx).map(|()| Some(Err(io::Error::other("cut"))))
-            }
-            (None, End::Hang(_)) => Poll::Pending,
-        }
-    }
 }

@@ -18,6 +18,7 @@ pub mod image;
 pub mod imds;
 pub mod moto;
 pub mod net;
+mod played;
 pub mod proxy;
 pub mod registry;
 pub mod registry_debian;

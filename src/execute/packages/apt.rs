@@ -38,6 +38,7 @@ const SIGNS: Signs = Signs {
         "Could not resolve",
         "Could not connect",
         "Connection failed",
+        "is not valid yet",
         "dpkg was interrupted",
     ],
 };

@@ -205,6 +205,11 @@ fn failure(what: &str, finished: &Finished, signs: &Signs) -> Error {
             .output(output);
     }
     let error = Error::new(Cause::PackagesFailed, format!("could not {what}: exit {}: {}", finished.code, complaint()));
+    let error = if has(&["is not valid yet"]) {
+        error.hint("the clock of this machine is off: check chrony or systemd-timesyncd")
+    } else {
+        error
+    };
     let error = if has(signs.lock) || has(signs.mirror) { error.transient() } else { error };
     error.output(output)
 }
