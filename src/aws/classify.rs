@@ -4,11 +4,7 @@ use std::{error::Error as StdError, time::Duration};
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
-use aws_smithy_types::{
-    DateTime,
-    date_time::Format,
-    error::metadata::ProvideErrorMetadata,
-};
+use aws_smithy_types::{DateTime, date_time::Format, error::metadata::ProvideErrorMetadata};
 
 use crate::{
     error::{Cause, Class, Error},
@@ -84,7 +80,10 @@ impl Failure {
         // A cache that gives up waiting has an error of its own, which nobody else can name.
         let told = tls::root_cause(err);
         if told.starts_with("identity resolver timed out") {
-            return Self::Credentials { class: Class::Transient, reason: "their source does not answer in time".to_owned() };
+            return Self::Credentials {
+                class: Class::Transient,
+                reason: "their source does not answer in time".to_owned(),
+            };
         }
         match err {
             // A certificate that is refused now is refused on the next try.

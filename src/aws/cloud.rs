@@ -6,10 +6,7 @@ use async_trait::async_trait;
 use aws_config::{Region, SdkConfig};
 use base64::Engine as _;
 
-use super::{
-    Clients, Shared,
-    classify::Call,
-};
+use super::{Clients, Shared, classify::Call};
 use crate::{
     error::{Cause, Error, Result},
     redact::Secret,

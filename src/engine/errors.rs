@@ -179,8 +179,10 @@ const UNTRUSTED: &[&str] = &["x509:", "certificate", "gave http response to http
 
 /// The registry answered, through the engine, and refused; or the engine could not reach it.
 fn registry(image: &str, attempted: &str, message: &str) -> Error {
-    let lower = message.to_lowercase();
-    let has = |words: &[&str]| words.iter().any(|w| lower.contains(w));
+    // Neither the name of an image nor digits within a port or a digest are an answer.
+    let lower = message.to_lowercase().replace(&image.to_lowercase(), "");
+    let is = |word: &str| lower.split(|c: char| !c.is_ascii_alphanumeric()).any(|w| w == word);
+    let has = |words: &[&str]| words.iter().any(|w| if w.parse::<u16>().is_ok() { is(w) } else { lower.contains(w) });
     let reference = ImageRef::parse(image).ok();
     let host = reference.as_ref().map_or("its registry", |r| r.registry.as_str());
     let told = format!("{attempted}: {}", sentence(message));
@@ -213,6 +215,11 @@ fn registry(image: &str, attempted: &str, message: &str) -> Error {
     }
     if has(MISSING) {
         return error(Cause::ImageNotFound).hint(format!("check name and tag at {host}"));
+    }
+    if lower.contains("not yet valid") {
+        return error(Cause::ImagePull)
+            .transient()
+            .hint("the clock of this machine is off: check chrony or systemd-timesyncd");
     }
     if has(UNTRUSTED) {
         return error(Cause::ImagePull).hint(format!("the engine does not trust {host}: see its certificate"));

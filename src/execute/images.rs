@@ -103,10 +103,9 @@ impl Images {
             let pulled = self.retry.run(&what, PULL, async |_| self.pull(need, &last).await).await;
             return pulled.map_err(|err| match (err.cause, last.take()) {
                 // What came last says more than that time was up.
-                (Cause::Deadline, Some(last)) => Error::new(
-                    Cause::ImagePull,
-                    format!("could not pull image {} in time: {last}", need.image),
-                ),
+                (Cause::Deadline, Some(last)) => {
+                    Error::new(Cause::ImagePull, format!("could not pull image {} in time: {last}", need.image))
+                }
                 _ => err.instead_of_deadline(Cause::ImagePull),
             });
         }

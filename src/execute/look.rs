@@ -83,7 +83,8 @@ pub async fn look(cx: &Context, look: Look<'_>) -> Result<()> {
     let (version, info) = if idle {
         ask(1).await.unwrap_or_default()
     } else {
-        let answer = cx.retry.run("ask the engine what it is", Policy::SERVICE.budget(Duration::from_secs(60)), ask).await;
+        let answer =
+            cx.retry.run("ask the engine what it is", Policy::SERVICE.budget(Duration::from_secs(60)), ask).await;
         answer.map_err(|err| err.instead_of_deadline(Cause::EngineUnreachable))?
     };
     let has_files = !project.configs.is_empty() || !project.secrets.is_empty();

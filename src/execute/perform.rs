@@ -123,7 +123,8 @@ pub async fn apply(cx: &Context, retry: &Retry, step: &Step, attempt: u32) -> Re
             changed("created")
         }
         Action::Stop { existing, .. } => {
-            cx.engine_and_containers(retry, "stop", &existing.name, async |_| stop::container(engine, existing).await).await?;
+            cx.engine_and_containers(retry, "stop", &existing.name, async |_| stop::container(engine, existing).await)
+                .await?;
             changed("stopped")
         }
         Action::Start(step) => {

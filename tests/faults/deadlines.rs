@@ -20,7 +20,13 @@ const WAITS: &[[&str; 5]] = &[
         "aws/mod.rs:ANSWER_TIMEOUT",
         "aws/mod.rs:ANSWER_TIMEOUT",
     ],
-    ["objects of S3", "aws/mod.rs:CONNECT_TIMEOUT", "aws/mod.rs:READ_TIMEOUT", "aws/s3.rs:IDLE_TIMEOUT", "that of the run"],
+    [
+        "objects of S3",
+        "aws/mod.rs:CONNECT_TIMEOUT",
+        "aws/mod.rs:READ_TIMEOUT",
+        "aws/s3.rs:IDLE_TIMEOUT",
+        "that of the run",
+    ],
     [
         "https",
         "fetch/https.rs:CONNECT_TIMEOUT",
@@ -97,12 +103,13 @@ fn time(file: &str, name: &str) -> String {
     let (unit, rest) = rest.split_once('(').unwrap();
     let (product, _) = rest.split_once(')').unwrap();
     let number: u64 = product.split('*').map(|factor| factor.trim().parse::<u64>().unwrap()).product();
-    let millis = number * match unit {
-        "millis" => 1,
-        "secs" => 1000,
-        "mins" => 60_000,
-        other => panic!("{name} is in {other}"),
-    };
+    let millis = number
+        * match unit {
+            "millis" => 1,
+            "secs" => 1000,
+            "mins" => 60_000,
+            other => panic!("{name} is in {other}"),
+        };
     match millis {
         0..1000 => format!("{millis} ms"),
         1000..120_000 => format!("{} s", millis / 1000),

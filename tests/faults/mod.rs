@@ -138,8 +138,16 @@ pub(crate) use rows;
 /// All rows, in the order of the components.
 pub(crate) fn table() -> impl Iterator<Item = &'static Row> {
     let of = [
-        imds::ROWS, credentials::ROWS, ec2::ROWS, s3::ROWS, https::ROWS, registry::ROWS, engine::ROWS, packages::ROWS,
-        disk::ROWS, clock::ROWS,
+        imds::ROWS,
+        credentials::ROWS,
+        ec2::ROWS,
+        s3::ROWS,
+        https::ROWS,
+        registry::ROWS,
+        engine::ROWS,
+        packages::ROWS,
+        disk::ROWS,
+        clock::ROWS,
     ];
     of.into_iter().flatten()
 }

@@ -160,7 +160,7 @@ rows! { Packages:
 
     packages_clock, Skewed, "the lists of the mirror are of a time that is 20 minutes ahead", Fail(1, "rolecall: FAILED \
         cause=packages-failed step=packages error=\"could not fetch package lists: exit 100: E: Release file for * is not valid \
-        yet (invalid for another *) (* tries in *)\" *hint=\"the clock of this machine is off: check chrony or \
+        yet (invalid for another *). Updates for this repository will not be applied. (* tries in *)\" *hint=\"the clock of this machine is off: check chrony or \
         systemd-timesyncd\""), || with(Server::url, Duration::from_secs(20 * 60), ":").deadline(10).run();
 
     packages_disk_full, Full, "there is no room for what a package brings", Fail(1, "rolecall: FAILED cause=disk-full \

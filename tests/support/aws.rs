@@ -31,9 +31,9 @@ impl Cloud {
     /// Answers a request to any service.
     pub fn answer(&self, request: &Request) -> Reply {
         let now = Timestamp::now().as_second() + self.ahead.load(Ordering::Relaxed);
-        let signed = request.header("x-amz-date").and_then(|at| {
-            Timestamp::strptime("%Y%m%dT%H%M%S%z", at.replace('Z', "+0000")).ok()
-        });
+        let signed = request
+            .header("x-amz-date")
+            .and_then(|at| Timestamp::strptime("%Y%m%dT%H%M%S%z", at.replace('Z', "+0000")).ok());
         let late = signed.is_some_and(|at| at.as_second().abs_diff(now) > SKEW.unsigned_abs());
         let date = Timestamp::from_second(now).unwrap();
         let reply = if late { Self::too_late(request) } else { self.serve(request) };
@@ -43,11 +43,7 @@ impl Cloud {
     /// What a signature of another time gets.
     fn too_late(request: &Request) -> Reply {
         if request.method == "POST" && request.path == "/" {
-            return api::ec2_error(
-                401,
-                "AuthFailure",
-                "AWS was not able to validate the provided access credentials",
-            );
+            return api::ec2_error(401, "AuthFailure", "AWS was not able to validate the provided access credentials");
         }
         let text = "The difference between the request time and the current time is too large.";
         Reply::new(403, s3::error("RequestTimeTooSkewed", text, &request.path, "TESTREQUESTSKEW"))
