@@ -39,6 +39,7 @@ fn a_reference_prints_as_people_write_it() {
         ("docker.io/a/b", "a/b"),
         ("docker.io/a.b/c", "docker.io/a.b/c"),
         ("docker.io/localhost/c", "docker.io/localhost/c"),
+        ("docker.io/a_a.0/0", "docker.io/a_a.0/0"),
         ("docker.io/a.b", "a.b"),
         ("r.io/library/nginx", "r.io/library/nginx"),
     ] {
