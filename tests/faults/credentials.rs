@@ -67,7 +67,7 @@ rows! { Credentials:
 
     credentials_hang_for_ever, Hangs, "every answer stops after its headers", Fail(4, "rolecall: FAILED \
         cause=credentials-missing step=fetch error=\"could not list s3://rolecall-test/app/: no credentials (*"),
-        || faulty(Fault::on(KEYS, Kind::Hang(0))).deadline(12).run();
+        || faulty(Fault::on(KEYS, Kind::Hang(0))).deadline(20).run();
 
     credentials_burst, Burst, "six answers are HTTP 500", Converge,
         || faulty(Fault::status(KEYS, 500).times(6)).run();

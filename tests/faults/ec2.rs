@@ -58,7 +58,7 @@ rows! { Ec2:
     ec2_hangs, Hangs, "one answer stops after its headers", Converge, || faulty(Kind::Hang(0), 1).run();
 
     ec2_hangs_for_ever, Hangs, "every answer stops after its headers", Fail(4, "rolecall: FAILED \
-        cause=cloud-unreachable step=facts error=*"), || faulty(Kind::Hang(0), usize::MAX).deadline(6).run();
+        cause=cloud-unreachable step=facts error=\"wait for tag Bootstrap of i-0abcdef1234567890: no answer within *\"*"), || faulty(Kind::Hang(0), usize::MAX).deadline(6).run();
 
     ec2_burst, Burst, "two answers are HTTP 500 InternalError", Converge, || {
         faulty(Kind::Answer(ec2_error(500, "InternalError", "An internal error has occurred")), 2).run()

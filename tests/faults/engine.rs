@@ -88,11 +88,11 @@ rows! { Engine:
     };
 
     engine_hangs, Hangs, "it says nothing of itself after its headers, for ever", Fail(1, "rolecall: FAILED \
-        cause=engine-unreachable step=plan error=\"*\"*"),
+        cause=engine-unreachable step=plan error=\"ask the engine what it is: no answer within *\"*"),
         || faulty(&[Fault::on("/info", Kind::Hang(0))]).deadline(8).run();
 
     engine_silent_create, Hangs, "the answer to creating a container never comes", Fail(1, "rolecall: FAILED \
-        cause=engine-unreachable step=container:shop-web-1 error=\"*\"*"),
+        cause=engine-unreachable step=container:shop-web-1 error=\"create shop-web-1: no answer within *\"*"),
         || faulty(&[Fault::on("/containers/create", Kind::Silence)]).deadline(8).run();
 
     engine_burst, Burst, "two answers each to creating and starting are HTTP 500", Converge,
@@ -111,7 +111,7 @@ rows! { Engine:
 
     container_exits, Exits, "the command prints a line and exits with 7", Fail(1, "rolecall: FAILED cause=container-failed \
         step=ready:web error=\"container shop-web-1 exited with 7\"*"),
-        || service("    command: [sh, -c, \"echo no such table; exit 7\"]\n").run();
+        || service("    command: [sh, -c, \"echo no such table; exit 7\"]\n").run().says("rolecall:   | no such table");
 
     container_cannot_start, Exits, "the command is no program of the image", Fail(1, "rolecall: FAILED \
         cause=container-failed step=start:shop-web-1 error=\"could not start container shop-web-1: *no-such-program*\"*"),

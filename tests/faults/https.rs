@@ -50,7 +50,7 @@ rows! { Https:
     https_hangs, Hangs, "one answer stops after its headers", Converge, || faulty(Kind::Hang(0), 1).run();
 
     https_hangs_for_ever, Hangs, "every answer stops after its headers", Fail(4, "rolecall: FAILED \
-        cause=source-unreachable step=fetch error=\"*\"*"), || always(Kind::Hang(0));
+        cause=source-unreachable step=fetch error=\"fetch https://localhost:*/run.sh#sha256=*: no answer within *\"*"), || always(Kind::Hang(0));
 
     https_burst, Burst, "three answers are HTTP 502", Converge, || faulty(status(502), 3).run();
 

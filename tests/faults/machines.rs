@@ -24,6 +24,14 @@ pub(crate) struct Done {
     pub(crate) machine: Machine,
 }
 
+impl Done {
+    /// Standard error must hold this.
+    #[track_caller]
+    pub(crate) fn says(self, text: &str) -> Self {
+        Self { outcome: self.outcome.says(text), ..self }
+    }
+}
+
 /// A machine with everything that its run needs.
 pub(crate) struct Machine {
     pub(crate) bed: Bed,

@@ -127,7 +127,7 @@ rows! { Packages:
 
     packages_refused, Refused, "the mirror never listens", Fail(1, "rolecall: FAILED cause=packages-failed step=packages \
         error=\"could not fetch package lists: exit 100: *onnection refused* (* tries in *)\"*"), || {
-        with(|_| format!("http://{}", nobody()), Duration::ZERO, ":").deadline(8).run()
+        with(|_| format!("http://{}", nobody()), Duration::ZERO, ":").deadline(15).run()
     };
 
     packages_reset, Reset, "two packages are cut by a reset", Converge, || faulty(DEB, Kind::Reset(50_000), 2).run();
@@ -136,7 +136,7 @@ rows! { Packages:
         || faulty(DEB, Kind::Cut(50_000), 2).run();
 
     packages_hang_for_ever, Hangs, "every package stops after its headers", Fail(1, "rolecall: FAILED \
-        cause=packages-failed step=packages error=\"*\"*"), || faulty(DEB, Kind::Hang(0), usize::MAX).deadline(10).run();
+        cause=packages-failed step=packages error=\"could not install rolecall-hello: apt-get did not end within *\"*"), || faulty(DEB, Kind::Hang(0), usize::MAX).deadline(15).run();
 
     packages_burst, Burst, "two packages and two lists are HTTP 503", Converge, || {
         let machine = faulty("Packages", status(503), 2);
@@ -150,18 +150,18 @@ rows! { Packages:
 
     packages_throttled, Throttled, "every package is HTTP 429", Fail(1, "rolecall: FAILED cause=packages-failed step=packages \
         error=\"could not install rolecall-hello: exit 100: *\"*"),
-        || faulty(DEB, status(429), usize::MAX).deadline(10).run();
+        || faulty(DEB, status(429), usize::MAX).deadline(15).run();
 
     packages_corrupt, Checksum, "one package has a byte changed", Converge, || faulty(DEB, Kind::Corrupt, 1).run();
 
     packages_corrupt_for_ever, Checksum, "every package has a byte changed", Fail(1, "rolecall: FAILED \
         cause=packages-failed step=packages error=\"could not install rolecall-hello: *\"*"),
-        || faulty(DEB, Kind::Corrupt, usize::MAX).deadline(10).run();
+        || faulty(DEB, Kind::Corrupt, usize::MAX).deadline(15).run();
 
     packages_clock, Skewed, "the lists of the mirror are of a time that is 20 minutes ahead", Fail(1, "rolecall: FAILED \
         cause=packages-failed step=packages error=\"could not fetch package lists: exit 100: E: Release file for * is not valid \
         yet (invalid for another *). Updates for this repository will not be applied. (* tries in *)\" *hint=\"the clock of this machine is off: check chrony or \
-        systemd-timesyncd\""), || with(Server::url, Duration::from_secs(20 * 60), ":").deadline(10).run();
+        systemd-timesyncd\""), || with(Server::url, Duration::from_secs(20 * 60), ":").deadline(15).run();
 
     packages_disk_full, Full, "there is no room for what a package brings", Fail(1, "rolecall: FAILED cause=disk-full \
         step=packages error=\"could not install rolecall-hello: no space left on the disk\" *hint=\"free space or give the instance \

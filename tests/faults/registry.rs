@@ -55,7 +55,7 @@ rows! { Registry:
     };
 
     registry_refused, Refused, "nobody ever listens", Fail(1, "rolecall: FAILED cause=image-pull \
-        step=image:127.0.0.1:*/app/web:1 error=\"could not pull image 127.0.0.1:*/app/web:1: *connection refused (* tries in *)\"*"), || elsewhere().0.deadline(8).run();
+        step=image:127.0.0.1:*/app/web:1 error=\"could not pull image 127.0.0.1:*/app/web:1: *connection refused (* tries in *)\"*"), || elsewhere().0.deadline(15).run();
 
     registry_reset, Reset, "one layer is cut by a reset", Converge,
         || faulty(&layer(), Kind::Reset(1000), 1).run();
@@ -64,8 +64,9 @@ rows! { Registry:
         || faulty(&layer(), Kind::Cut(1000), 1).run();
 
     registry_hangs_for_ever, Hangs, "every layer stops after its headers", Fail(1, "rolecall: FAILED cause=image-pull \
-        step=image:127.0.0.1:*/app/web:1 error=\"*\"*"),
-        || faulty(&layer(), Kind::Hang(0), usize::MAX).deadline(10).run();
+        step=image:127.0.0.1:*/app/web:1 error=\"could not pull image 127.0.0.1:*/app/web:1 in time: * MB of * MB came, and the \
+        engine last said '*'\"*"),
+        || faulty(&layer(), Kind::Hang(0), usize::MAX).deadline(12).run();
 
     registry_burst, Burst, "three manifests are HTTP 500", Converge,
         || faulty(MANIFEST, Kind::Answer(Reply::new(500, "")), 3).run();
@@ -76,7 +77,7 @@ rows! { Registry:
     registry_throttled, Throttled, "every manifest is HTTP 429", Fail(1, "rolecall: FAILED cause=image-pull \
         step=image:127.0.0.1:*/app/web:1 error=\"could not pull image 127.0.0.1:*/app/web:1: toomanyrequests* \
         (* tries in *)\" *hint=\"127.0.0.1:* limits how often it is asked*\""),
-        || faulty(MANIFEST, busy(None), usize::MAX).deadline(8).run();
+        || faulty(MANIFEST, busy(None), usize::MAX).deadline(15).run();
 
     registry_unauthorised, Unauthorised, "a token is given, and then refused", Fail(1, "rolecall: FAILED \
         cause=image-denied step=image:127.0.0.1:*/app/web:1 error=\"could not pull image 127.0.0.1:*/app/web:1: *\" *hint=\"check that the image exists, and the credentials for 127.0.0.1:* in x-rolecall.registries\""), || {
@@ -91,7 +92,7 @@ rows! { Registry:
     registry_corrupt_for_ever, Checksum, "every layer has a byte changed", Fail(5, "rolecall: FAILED \
         cause=checksum-mismatch step=image:127.0.0.1:*/app/web:1 error=\"could not pull image 127.0.0.1:*/app/web:1: filesystem \
         layer verification failed for digest sha256:* (* tries in *)\"*"),
-        || faulty(&layer(), Kind::Corrupt, usize::MAX).deadline(8).run();
+        || faulty(&layer(), Kind::Corrupt, usize::MAX).deadline(15).run();
 
     registry_expired, Expired, "the token of the account's registry has expired, and a newer one is handed out", Converge,
         || ecr(false);
@@ -106,7 +107,7 @@ fn ecr(for_ever: bool) -> Done {
     let host = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
     let start = || Some(crate::support::dockerd::Engine::with_hosts(&["--insecure-registry", host], &[host]));
     let bed = Bed::with_engine(crate::support::bed::binary(), start);
-    let mut machine = Machine::service_on(bed).deadline(if for_ever { 8 } else { 60 });
+    let mut machine = Machine::service_on(bed).deadline(if for_ever { 15 } else { 60 });
     let registry = Registry::start_on("127.0.0.1:80");
     registry.push("app/web", "1", &Image::web());
     registry.require("AWS", crate::support::api::REGISTRY_PASSWORD);

@@ -67,7 +67,7 @@ rows! { S3:
     s3_hangs, Hangs, "one object stops after its headers", Converge, || faulty(OBJECT, Kind::Hang(0), 1).run();
 
     s3_hangs_for_ever, Hangs, "every object stops after its headers", Fail(4, "rolecall: FAILED \
-        cause=source-unreachable step=fetch error=\"*\"*"),
+        cause=source-unreachable step=fetch error=\"mirror s3://rolecall-test/app/: no answer within *\"*"),
         || faulty(OBJECT, Kind::Hang(0), usize::MAX).deadline(6).run();
 
     s3_burst, Burst, "five answers are HTTP 500 and 503", Converge, || {
