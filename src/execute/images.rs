@@ -25,13 +25,8 @@ const IDLE: Duration = Duration::from_mins(1);
 const PROGRESS: Duration = Duration::from_secs(10);
 
 /// Registries that limit their callers do so for minutes.
-const PULL: Policy = Policy {
-    base: Duration::from_secs(1),
-    cap: Duration::from_mins(1),
-    attempts: None,
-    budget: None,
-    attempt_timeout: None,
-};
+const PULL: Policy =
+    Policy { base: Duration::from_secs(1), cap: Duration::from_mins(1), attempt_timeout: None, ..Policy::SERVICE };
 
 /// An image that the engine has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
