@@ -108,6 +108,12 @@ causes! {
     ChecksumMismatch = "checksum-mismatch", Integrity;
     /// The bucket belongs to an account that is not allowed.
     OwnerMismatch = "owner-mismatch", Integrity;
+    /// A key is configured, and content is not signed.
+    SignatureMissing = "signature-missing", Integrity;
+    /// A signature is not one of a configured key over this content under this name.
+    SignatureInvalid = "signature-invalid", Integrity;
+    /// Content was signed before what this instance has accepted already.
+    Rollback = "rollback", Integrity;
 
     /// The compose file or its `x-rolecall` is invalid.
     ManifestInvalid = "manifest-invalid", Manifest;

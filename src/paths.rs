@@ -49,6 +49,16 @@ impl Paths {
         self.state.join("stopped.json")
     }
 
+    /// How new the signatures were that this instance accepted.
+    pub fn serials(&self) -> PathBuf {
+        self.state.join("serials.json")
+    }
+
+    /// What proves to others who this instance is, as metadata gives it.
+    pub fn identity(&self) -> PathBuf {
+        self.runtime.join("identity")
+    }
+
     /// What checksums over configs and secrets are keyed with, where labels show them.
     pub fn files_key(&self) -> PathBuf {
         self.state.join("files.key")

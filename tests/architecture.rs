@@ -41,6 +41,7 @@ const VENDORS: &[(&str, &[&str])] = &[
     ("saphyr", &["src/compose/yaml"]),
     ("granit_parser", &["src/compose/yaml"]),
     ("aws_sdk_", &["src/aws/", "src/fetch/"]),
+    ("minisign_verify", &["src/fetch/signature.rs"]),
     ("clap::", &["src/cli.rs", "src/main.rs"]),
 ];
 

@@ -1,11 +1,11 @@
 //! What the instance says of itself, and every way in which it does not.
 
-use std::{process::Command, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt as _, process::Command, time::Duration};
 
 use crate::support::{
     bed::Bed,
     http::{Fault, Kind},
-    imds::{Imds, Mode},
+    imds::{Imds, Mode, RSA2048, SIGNATURE},
 };
 
 const ID: &str = "i-0abcdef1234567890";
@@ -173,4 +173,27 @@ fn a_prefix_of_the_tags_is_honoured() {
     bed.imds.tag("rolecall:Bootstrap", "s3://rolecall-test/prefixed/");
     bed.agent = bed.agent.env("ROLECALL_TAG_PREFIX", "rolecall:");
     bed.rolecall(&["plan"]).ready().prints("10.sh");
+}
+
+#[test]
+fn a_run_keeps_what_proves_who_the_instance_is() {
+    let bed = Bed::without_engine();
+    bed.project("app", &[("readme", "nothing to run\n")]);
+    bed.fails(3, "source-unrecognised");
+    let kept = |name: &str| fs::read_to_string(bed.agent.runtime.join("identity").join(name));
+    let mode = |name: &str| fs::metadata(bed.agent.runtime.join("identity").join(name)).unwrap().permissions().mode();
+    let document: serde_json::Value = serde_json::from_str(&kept("document").unwrap()).unwrap();
+    assert_eq!(document["instanceId"], "i-0abcdef1234567890");
+    assert_eq!((kept("rsa2048").unwrap().as_str(), kept("signature").unwrap().as_str()), (RSA2048, SIGNATURE));
+    for name in ["document", "rsa2048", "signature"] {
+        assert_eq!(mode(name) & 0o777, 0o644, "{name}");
+    }
+    // Nothing hangs on it.
+    let bare = Bed::without_engine();
+    bare.project("app", &[("readme", "nothing to run\n")]);
+    bare.imds.server.fault(Fault::status("instance-identity/rsa2048", 500));
+    bare.imds.server.fault(Fault::status("instance-identity/signature", 404));
+    bare.fails(3, "source-unrecognised");
+    assert!(bare.agent.runtime.join("identity/document").exists());
+    assert!(!bare.agent.runtime.join("identity/rsa2048").exists());
 }

@@ -6,6 +6,7 @@ use crate::support::{
     aws::Cloud,
     bed::{BUCKET, Bed},
     http::{Reply, Request, Server},
+    minisign::Signer,
     proxy::Proxy,
     tls::Authority,
 };
@@ -112,16 +113,49 @@ fn all_but_metadata_goes_through_the_proxy_that_the_environment_names() {
 #[test]
 fn the_owner_of_the_bucket_must_be_the_account_of_the_instance() {
     let real = RealNames::new();
-    real.bed.project("app", &[("10.sh", SCRIPT)]);
+    let compose = format!(
+        "services: {{ web: {{ image: a, env_file: web.env, volumes: ['./conf:/conf'] }} }}\n\
+         x-rolecall: {{ variables: {{ V: 's3://{BUCKET}/value' }}, registries: [{{ auth: 's3://{BUCKET}/auth' }}] }}\n"
+    );
+    real.bed.project(
+        "app",
+        &[("compose.yaml", &*compose), ("web.env", "A=1\n"), ("conf/x", "1"), ("bootstrap/1.sh", SCRIPT)],
+    );
+    real.bed.aws.put(BUCKET, "value", "x");
+    real.bed.aws.put(BUCKET, "auth", "{}");
+    // As a folder, and as a single file with what lies beside it.
     real.bed.rolecall(&["plan"]).ready();
-    let named = real.server.log().iter().all(|a| {
-        a.headers.get("x-amz-expected-bucket-owner").is_some_and(|v| v == "123456789012") || a.method == "HEAD"
-    });
-    assert!(named, "{}", real.server.told());
+    let single = format!("s3://{BUCKET}/app/compose.yaml");
+    real.bed.rolecall(&["plan", "--source", &single]).ready();
+    for asked in ["list-type", "/app/compose.yaml", "/app/web.env", "/app/.env", "/app/conf/x", "/value", "/auth"] {
+        assert!(real.server.asked(asked) > 0, "{asked}: {}", real.server.told());
+    }
+    let named = |account: &str| {
+        let all = real.server.log();
+        all.iter()
+            .all(|a| a.headers.get("x-amz-expected-bucket-owner").is_some_and(|v| v == account) || a.method == "HEAD")
+    };
+    assert!(named("123456789012"), "{}", real.server.told());
     real.bed.aws.store(|s| s.bucket(BUCKET).owner = "999999999999".into());
     real.bed.fails(5, "owner-mismatch");
     let allowed = real.bed.agent.env("ROLECALL_BUCKET_OWNERS", "999999999999");
     allowed.run(&["plan"]).ready();
+}
+
+#[test]
+fn a_signature_takes_the_place_of_the_owner() {
+    let mut real = RealNames::new();
+    let signer = Signer::new();
+    real.bed.agent = real.bed.agent.env("ROLECALL_PUBLIC_KEY", &signer.key);
+    real.bed.aws.store(|s| s.bucket(BUCKET).owner = "999999999999".into());
+    real.bed.project("app", &[("10.sh", SCRIPT)]);
+    real.bed.fails(5, "signature-missing");
+    for (name, content) in signer.list(1, &[("10.sh", SCRIPT)]) {
+        real.bed.aws.put(BUCKET, &format!("app/{name}"), content);
+    }
+    real.bed.rolecall(&["plan"]).ready().prints("10.sh");
+    let both = real.bed.agent.env("ROLECALL_BUCKET_OWNERS", "111122223333");
+    both.run(&["plan"]).fails(5, "owner-mismatch");
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod real_names;
 mod reconcile;
 mod refusals;
 mod scripts;
+mod signatures;
 mod sources;
 mod standins;
 mod standins_sdk;

@@ -29,7 +29,11 @@ pub async fn plan(flags: &Flags, wishes: Wishes, json: bool) -> Result<u8> {
     let scratch = scratch.map_err(|err| Error::io("make a folder in", &std::env::temp_dir(), &err))?;
     settings.paths.cache = scratch.path().to_owned();
     let session = Session::begin(world, settings);
-    let (facts, input) = session.facts().await.map_err(|err| err.step("facts"))?;
+    let (facts, mut input) = session.facts().await.map_err(|err| err.step("facts"))?;
+    // Nor is anything remembered of it.
+    let serials = scratch.path().join("serials.json");
+    let _ = std::fs::copy(&input.trust.serials, &serials);
+    input.trust.serials = serials;
     let prepared = session.prepare(&facts, &input).await.map_err(|err| err.step("fetch"))?;
     prepared.manifest.project.as_deref().map_or(Ok(()), ports::check).map_err(|err| err.step("plan"))?;
     let journal = Journal::reading(&session.paths.journal(), &facts.instance_id)?;

@@ -15,7 +15,7 @@ use crate::{
         launch,
         look::{self, Look},
     },
-    facts::Facts,
+    facts::{self, Facts},
     host::{lock::RunLock, systemd},
     plan::{host_steps, ports},
     report::{console, reporter::Reporter},
@@ -63,6 +63,7 @@ async fn whole(
     wishes: Wishes,
 ) -> Result<Summary> {
     let (facts, input) = session.facts().await.map_err(|err| err.step("facts"))?;
+    facts::identity::keep(&session.world, &session.paths.identity()).await;
     reporter.borrow_mut().update(|status| {
         status.instance = Some(facts.instance_id.clone());
         status.source = Some(input.source.to_string());

@@ -78,7 +78,7 @@ impl Session {
         let environment = script_environment(variables.all(), &facts.region, input.source.bucket_url());
         let outside = (self.world.clone(), self.retry.clone(), self.paths.clone());
         let docker_host = self.settings.env.get("DOCKER_HOST");
-        let origin = (facts.clone(), input.owners.clone());
+        let origin = (facts.clone(), input.trust.clone());
         Ok(Context::new(outside, environment, credentials, docker_host, origin, journal, watcher))
     }
 }

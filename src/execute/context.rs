@@ -24,6 +24,7 @@ use crate::{
     paths::Paths,
     plan::{labels, ports::HostPort, reconcile},
     retry::{Policy, Retry},
+    settings::Trust,
     world::World,
 };
 
@@ -66,8 +67,8 @@ pub struct Context {
     pub credentials: Rc<Credentials>,
     /// `DOCKER_HOST`, where it is set.
     pub docker_host: Option<String>,
-    /// For whom further things are fetched, and which accounts are trusted.
-    origin: (Facts, Vec<String>),
+    /// For whom further things are fetched, and what is accepted.
+    origin: (Facts, Trust),
     /// What is launched, once an engine has been looked at.
     launch: OnceCell<Rc<LaunchState>>,
     /// Ids of the containers that steps have made or found.
@@ -83,7 +84,7 @@ impl Context {
         environment: BTreeMap<String, String>,
         credentials: Credentials,
         docker_host: Option<&str>,
-        origin: (Facts, Vec<String>),
+        origin: (Facts, Trust),
         journal: Rc<RefCell<Journal>>,
         watcher: Box<dyn FnMut(Progress)>,
     ) -> Self {
@@ -133,8 +134,8 @@ impl Context {
         let named = settings.named.then(|| settings.clone());
         let (world, retrying, origin) = (self.world.clone(), retry.clone(), self.origin.clone());
         let archive: Archive = Box::new(move |address| {
-            let (world, retry, (facts, owners)) = (world.clone(), retrying.clone(), origin.clone());
-            Box::pin(async move { fetch::archive(&world, &retry, &address, &facts, &owners).await })
+            let (world, retry, (facts, trust)) = (world.clone(), retrying.clone(), origin.clone());
+            Box::pin(async move { fetch::archive(&world, &retry, &address, &facts, &trust).await })
         });
         Docker::new(&self.world, retry, &self.paths, named, self.docker_host.as_deref(), archive)
     }

@@ -1,5 +1,6 @@
 //! Facts: who this instance is, from its metadata and tags.
 
+pub mod identity;
 pub mod imds;
 pub mod platform;
 mod render;

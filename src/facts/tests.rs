@@ -73,7 +73,7 @@ async fn the_facts_of_an_instance_and_its_tags() {
     assert_eq!(facts.role_arn.as_deref(), Some("arn:aws:iam::123456789012:role/web-role"));
     assert_eq!((facts.tags.len(), facts.tags_origin), (3, TagsOrigin::Metadata));
     let input = settings(&Flags::default()).with_tags(&facts).unwrap();
-    assert_eq!((input.roles_text.as_str(), input.owners.as_slice()), ("web", &["123456789012".to_owned()][..]));
+    assert_eq!((input.roles_text.as_str(), input.trust.owners.as_slice()), ("web", &["123456789012".to_owned()][..]));
 }
 
 #[tokio::test]

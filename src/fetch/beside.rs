@@ -4,12 +4,13 @@ use std::{path::PathBuf, rc::Rc};
 
 use url::Url;
 
-use super::{CONTENT, MOST_VALUE_BYTES, Origin, Source, mirror::MOST_FILES, path, unreachable};
+use super::{CONTENT, MOST_VALUE_BYTES, Origin, Source, mirror::MOST_FILES, path, signature, unreachable};
 use crate::{
     error::{Cause, Error, Result},
     facts::Facts,
     redact,
     retry::Retry,
+    settings::Trust,
     world::World,
 };
 
@@ -21,7 +22,7 @@ struct Inner {
     world: World,
     retry: Retry,
     facts: Facts,
-    owners: Vec<String>,
+    trust: Trust,
     base: Base,
 }
 
@@ -32,7 +33,7 @@ enum Base {
 }
 
 impl Beside {
-    pub(super) fn new(world: &World, retry: &Retry, source: &Source, facts: &Facts, owners: &[String]) -> Self {
+    pub(super) fn new(world: &World, retry: &Retry, source: &Source, facts: &Facts, trust: &Trust) -> Self {
         let base = match source {
             Source::Object { bucket, key, .. } => {
                 let folder = key.rfind('/').map_or("", |at| &key[..=at]);
@@ -49,7 +50,7 @@ impl Beside {
             world: world.clone(),
             retry: retry.settled(),
             facts: facts.clone(),
-            owners: owners.to_vec(),
+            trust: trust.clone(),
             base,
         }))
     }
@@ -74,14 +75,15 @@ impl Beside {
             }
             Base::Web(url) => Source::Web { url: sibling(url, &name)?, sha256: None },
         };
-        match self.0.origin().bytes(&source, MOST_VALUE_BYTES).await {
+        match self.0.origin().signed(&source, MOST_VALUE_BYTES).await {
             Ok(bytes) => Ok(Some(bytes)),
             Err(err) if err.cause == Cause::SourceNotFound => Ok(None),
             Err(err) => Err(err),
         }
     }
 
-    /// Files below a folder, as paths relative to the compose file, sorted; empty where there is no such folder.
+    /// Files below a folder, as paths relative to the compose file, sorted; empty where there is no such folder. Where
+    /// keys are configured, signatures are not among them.
     ///
     /// # Errors
     /// `source-refused` for a path that leaves the folder, and on `https://`, where nothing can be listed.
@@ -90,7 +92,7 @@ impl Beside {
             "" | "." => String::new(),
             other => format!("{}/", path::beside(other)?),
         };
-        match &self.0.base {
+        let mut names = match &self.0.base {
             Base::Bucket { bucket, prefix } => {
                 let request = self.0.origin().request(0);
                 let below = format!("{prefix}{dir}");
@@ -101,21 +103,27 @@ impl Beside {
                 });
                 let listing = listing.await.map_err(unreachable)?;
                 let names = path::names(prefix, listing.iter().map(|entry| entry.key.as_str()))?;
-                Ok(names.into_keys().collect())
+                names.into_keys().collect()
             }
-            Base::Folder(root) => Ok(below(root, &dir)),
-            Base::Web(url) => Err(Error::new(
-                Cause::SourceRefused,
-                format!("the folder {dir} beside {} cannot be listed over https", redact::url(url.as_str())),
-            )
-            .hint("use an s3:// source for a project with folders")),
+            Base::Folder(root) => below(root, &dir),
+            Base::Web(url) => {
+                return Err(Error::new(
+                    Cause::SourceRefused,
+                    format!("the folder {dir} beside {} cannot be listed over https", redact::url(url.as_str())),
+                )
+                .hint("use an s3:// source for a project with folders"));
+            }
+        };
+        if !self.0.trust.keys.is_empty() {
+            names.retain(|name| !name.ends_with(signature::SUFFIX));
         }
+        Ok(names)
     }
 }
 
 impl Inner {
     fn origin(&self) -> Origin<'_> {
-        Origin { world: &self.world, retry: &self.retry, facts: &self.facts, owners: &self.owners }
+        Origin { world: &self.world, retry: &self.retry, facts: &self.facts, trust: &self.trust }
     }
 }
 

@@ -179,3 +179,46 @@ pub(super) fn folder(root: &Path, store: &mut Store) -> Result<Snapshot> {
     }
     store.finish(files)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_project_is_bounded_in_files_in_bytes_and_in_each_file() {
+        let check = |files: usize, size: u64| bounded("s3://bucket/app/", std::iter::repeat_n(("a", size), files));
+        for (files, size, fits) in [
+            (MOST_FILES, 0, true),
+            (MOST_FILES + 1, 0, false),
+            (1, MOST_FILE_BYTES, true),
+            (1, MOST_FILE_BYTES + 1, false),
+            (4, MOST_BYTES / 4, true),
+            (5, MOST_BYTES / 4, false),
+            (2, u64::MAX, false),
+        ] {
+            match check(files, size) {
+                Ok(()) => assert!(fits, "{files} files of {size} bytes"),
+                Err(err) => {
+                    assert!(!fits && err.cause == Cause::SourceTooLarge, "{files} files of {size} bytes: {err}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_folder_of_this_machine_is_bounded_too() {
+        let (dir, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let large = std::fs::File::create(dir.path().join("large")).unwrap();
+        large.set_len(MOST_FILE_BYTES + 1).unwrap();
+        let paths = crate::paths::Paths::new(state.path(), "/x", "/x");
+        let source = crate::settings::Source::Folder { path: dir.path().to_owned() };
+        let err = folder(dir.path(), &mut Store::open(&paths, &source).unwrap()).unwrap_err();
+        assert_eq!(err.cause, Cause::SourceTooLarge, "{err}");
+        std::fs::remove_file(dir.path().join("large")).unwrap();
+        // A pipe or a device would never end.
+        let fifo = dir.path().join("fifo");
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        let err = folder(dir.path(), &mut Store::open(&paths, &source).unwrap()).unwrap_err();
+        assert_eq!(err.cause, Cause::SourceRefused, "{err}");
+    }
+}

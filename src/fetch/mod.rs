@@ -7,8 +7,14 @@ pub mod https;
 mod mirror;
 mod path;
 pub mod project;
+mod serials;
+pub mod signature;
+mod signed;
 mod snapshot;
+mod sums;
 mod verify;
+
+use std::path::Path;
 
 pub use beside::Beside;
 pub use content::{Kind, recognise};
@@ -23,7 +29,7 @@ use crate::{
     facts::Facts,
     paths::Paths,
     retry::{Policy, Retry},
-    settings::Input,
+    settings::{Input, Trust},
     world::{ObjectRef, ObjectRequest, World},
 };
 
@@ -66,10 +72,16 @@ pub enum Fetched {
 /// Fetches the source of a run.
 ///
 /// # Errors
-/// `source-*`, `checksum-mismatch`, `owner-mismatch`, `credentials-missing`; `io` and `disk-full` of the cache.
+/// `source-*`, `checksum-mismatch`, `owner-mismatch`, `signature-*`, `rollback`, `credentials-missing`; `io` and
+/// `disk-full` of the cache.
 pub async fn fetch(world: &World, retry: &Retry, input: &Input, facts: &Facts, paths: &Paths) -> Result<Fetched> {
-    let origin = Origin { world, retry, facts, owners: &input.owners };
+    let trust = &input.trust;
+    let origin = Origin { world, retry, facts, trust };
     let source = &input.source;
+    let folder = |path: &Path| {
+        let snapshot = mirror::folder(path, &mut snapshot::Store::open(paths, source)?)?;
+        signed::folder(trust, source, snapshot).map(Fetched::Prefix)
+    };
     match source {
         Source::Prefix { bucket, prefix } => {
             let mut store = snapshot::Store::open(paths, source)?;
@@ -79,11 +91,10 @@ pub async fn fetch(world: &World, retry: &Retry, input: &Input, facts: &Facts, p
                 let found = mirror::bucket(&*world.objects, bucket, prefix, &request, &mut store).await;
                 found.map_err(|err| facts.explain(err))
             });
-            found.await.map(Fetched::Prefix).map_err(unreachable)
+            let snapshot = found.await.map_err(unreachable)?;
+            signed::folder(trust, source, snapshot).map(Fetched::Prefix)
         }
-        Source::Folder { path } => {
-            mirror::folder(path, &mut snapshot::Store::open(paths, source)?).map(Fetched::Prefix)
-        }
+        Source::Folder { path } => folder(path),
         Source::File { path, sha256 } if path.is_dir() => {
             if sha256.is_some() {
                 return Err(Error::new(
@@ -91,16 +102,15 @@ pub async fn fetch(world: &World, retry: &Retry, input: &Input, facts: &Facts, p
                     format!("{} is a folder: it cannot carry sha256", path.display()),
                 ));
             }
-            mirror::folder(path, &mut snapshot::Store::open(paths, source)?).map(Fetched::Prefix)
+            folder(path)
         }
         Source::Object { .. } | Source::Web { .. } | Source::File { .. } => {
-            let bytes = origin.bytes(source, MOST_SOURCE_BYTES).await?;
-            let sha256 = verify::pinned(source, &bytes)?;
-            let name = source.last_part();
+            let bytes = origin.signed(source, MOST_SOURCE_BYTES).await?;
+            let (name, sha256) = (source.last_part(), sha256(&bytes));
             match recognise(&source.to_string(), &bytes)? {
                 Kind::Script => Ok(Fetched::Script { name, bytes, sha256 }),
                 Kind::Compose => {
-                    let beside = Beside::new(world, retry, source, facts, &input.owners);
+                    let beside = Beside::new(world, retry, source, facts, trust);
                     Ok(Fetched::Compose { name, bytes, sha256, beside })
                 }
             }
@@ -108,51 +118,64 @@ pub async fn fetch(world: &World, retry: &Retry, input: &Input, facts: &Facts, p
     }
 }
 
-/// Fetches a value that a manifest names by `s3://` or `file://`, whole.
+/// Fetches a value that a manifest names by `s3://` or `file://`, whole. Where keys are configured, an object has to be
+/// signed or pinned; a file of this host is root's own already.
 ///
 /// # Errors
 /// As [`fetch`]; `source-refused` for anything but a single `s3://` object or file.
-pub async fn value(world: &World, retry: &Retry, uri: &str, facts: &Facts, owners: &[String]) -> Result<Vec<u8>> {
-    whole(world, retry, uri, facts, owners, MOST_VALUE_BYTES).await
+pub async fn value(world: &World, retry: &Retry, uri: &str, facts: &Facts, trust: &Trust) -> Result<Vec<u8>> {
+    whole(world, retry, uri, facts, trust, MOST_VALUE_BYTES).await
 }
 
 /// Fetches an archive that a manifest names by `s3://` or `file://`, whole.
 ///
 /// # Errors
 /// As [`value`].
-pub async fn archive(world: &World, retry: &Retry, uri: &str, facts: &Facts, owners: &[String]) -> Result<Vec<u8>> {
-    whole(world, retry, uri, facts, owners, MOST_FILE_BYTES).await
+pub async fn archive(world: &World, retry: &Retry, uri: &str, facts: &Facts, trust: &Trust) -> Result<Vec<u8>> {
+    whole(world, retry, uri, facts, trust, MOST_FILE_BYTES).await
 }
 
-async fn whole(
-    world: &World,
-    retry: &Retry,
-    uri: &str,
-    facts: &Facts,
-    owners: &[String],
-    limit: u64,
-) -> Result<Vec<u8>> {
+async fn whole(world: &World, retry: &Retry, uri: &str, facts: &Facts, trust: &Trust, limit: u64) -> Result<Vec<u8>> {
     let source = Source::parse(uri)?;
     if !matches!(source, Source::Object { .. } | Source::File { .. }) {
         let message = format!("{source} cannot be a value: it is not a single s3:// object or file");
         return Err(Error::new(Cause::SourceRefused, message));
     }
-    let bytes = Origin { world, retry, facts, owners }.bytes(&source, limit).await?;
-    verify::pinned(&source, &bytes)?;
-    Ok(bytes)
+    let origin = Origin { world, retry, facts, trust };
+    if source.pin().is_some() || matches!(source, Source::File { .. }) {
+        return origin.pinned(&source, limit).await;
+    }
+    origin.signed(&source, limit).await
 }
 
-/// Who asks, and of whom objects are accepted.
+/// Who asks, and what is accepted.
 struct Origin<'a> {
     world: &'a World,
     retry: &'a Retry,
     facts: &'a Facts,
-    owners: &'a [String],
+    trust: &'a Trust,
 }
 
 impl Origin<'_> {
     fn request(&self, limit: u64) -> ObjectRequest {
-        ObjectRequest { region: Some(self.facts.region.clone()), owners: self.owners.to_vec(), etag: None, limit }
+        ObjectRequest { region: Some(self.facts.region.clone()), owners: self.trust.owners.clone(), etag: None, limit }
+    }
+
+    /// A single file, with the signature that the keys ask for.
+    async fn signed(&self, source: &Source, limit: u64) -> Result<Vec<u8>> {
+        let bytes = self.pinned(source, limit).await?;
+        if !self.trust.keys.is_empty() {
+            let signature = self.bytes(&signed::beside(source), signature::MOST_BYTES).await;
+            signed::file(self.trust, source, &bytes, signature)?;
+        }
+        Ok(bytes)
+    }
+
+    /// A single file, with the checksum that its pin asks for.
+    async fn pinned(&self, source: &Source, limit: u64) -> Result<Vec<u8>> {
+        let bytes = self.bytes(source, limit).await?;
+        verify::pinned(source, &bytes)?;
+        Ok(bytes)
     }
 
     async fn bytes(&self, source: &Source, limit: u64) -> Result<Vec<u8>> {

@@ -90,10 +90,27 @@ mod tests {
 
     #[test]
     fn names_cannot_leave_the_folder() {
-        for bad in ["", "/etc/passwd", "..", "a/../b", "a//b", "./a", "a/.", "a\0b", "a\nb", &"x".repeat(256)] {
+        let (long, deep) = ("x".repeat(256), "x/".repeat(2001) + "x");
+        for bad in [
+            "",
+            "/",
+            "/etc/passwd",
+            "..",
+            "a/../b",
+            "a//b",
+            "a/",
+            "./a",
+            "a/.",
+            "a\0b",
+            "a\nb",
+            "a\u{7f}b",
+            &long,
+            &deep,
+        ] {
             assert!(relative(bad).is_err(), "{bad:?}");
         }
-        for good in ["a", ".env", "a/..b", "ünï/c d", "-rf", "a\\b", "..."] {
+        for good in ["a", ".env", "a/..b", "ünï/c d", "-rf", "a\\b", "...", "..\\..\\a", "C:\\a", "A", "~/a", "$HOME"]
+        {
             assert!(relative(good).is_ok(), "{good:?}");
         }
     }

@@ -149,7 +149,8 @@ async fn an_attempt_that_broke_off_is_continued() {
 
 #[tokio::test]
 async fn names_that_could_leave_the_project_are_refused_with_nothing_written() {
-    for key in ["app/../../etc/cron.d/x", "app//etc/x", "app/./x", "app/a\nb"] {
+    let long = format!("app/{}", "x".repeat(256));
+    for key in ["app/../../etc/cron.d/x", "app//etc/x", "app/./x", "app/..", "app/a\nb", "app/a\0b", &long] {
         let stage = Stage::new(&[("app/ok", "1"), (key, "bad")]);
         let err = stage.snapshot("s3://bucket/app/").await.unwrap_err();
         assert_eq!(err.cause, Cause::SourceRefused, "{key}");
@@ -211,9 +212,40 @@ async fn files_of_this_machine_are_sources_too() {
 async fn a_value_is_a_single_object_or_file() {
     let stage = Stage::new(&[("dockercfg", "{}")]);
     let retry = stage.clock.retry(60);
-    let get = async |uri: &str| value(&stage.world, &retry, uri, &facts(), &[]).await;
+    let get = async |uri: &str| value(&stage.world, &retry, uri, &facts(), &Trust::default()).await;
     assert_eq!(get("s3://bucket/dockercfg").await.unwrap(), b"{}");
     for bad in ["s3://bucket/folder/", "https://h.example/x", "plain"] {
         assert_eq!(get(bad).await.unwrap_err().cause, Cause::SourceRefused, "{bad}");
     }
+}
+
+#[tokio::test]
+async fn names_that_differ_in_case_or_hold_a_backslash_are_files_of_their_own() {
+    let stage = Stage::new(&[("app/a", "1"), ("app/A", "2"), (r"app/..\b", "3")]);
+    let snapshot = stage.snapshot("s3://bucket/app/").await.unwrap();
+    let dir = stage.state.path().join("projects/app");
+    project::install(&snapshot, &dir).unwrap();
+    let read = |name: &str| std::fs::read_to_string(dir.join(name)).unwrap();
+    assert_eq!((read("a"), read("A"), read(r"..\b")), ("1".into(), "2".into(), "3".into()));
+}
+
+#[tokio::test]
+async fn with_a_key_an_object_that_a_manifest_names_is_signed_or_pinned() {
+    let stage = Stage::new(&[("docker.tgz", "x")]);
+    let file = stage.state.path().join("docker.tgz");
+    std::fs::write(&file, "x").unwrap();
+    let trust =
+        Trust { keys: vec!["RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3".into()], ..Trust::default() };
+    let retry = stage.clock.retry(60);
+    let object = "s3://bucket/docker.tgz".to_owned();
+    for (uri, cause) in [
+        (object.clone(), Some(Cause::SignatureMissing)),
+        (format!("{object}#sha256={}", sha256(b"y")), Some(Cause::ChecksumMismatch)),
+        (format!("{object}#sha256={}", sha256(b"x")), None),
+        (format!("file://{}", file.display()), None),
+    ] {
+        let found = archive(&stage.world, &retry, &uri, &facts(), &trust).await;
+        assert_eq!(found.as_ref().err().map(|err| err.cause), cause, "{uri}: {found:?}");
+    }
+    assert_eq!(stage.bucket.asked().last().unwrap(), "get docker.tgz", "a pin needs no signature");
 }

@@ -118,7 +118,7 @@ async fn project(
             break peeked.map_err(|err| told(err, &reading, missing.as_ref()))?;
         }
     };
-    let values = variables::resolve(world, retry, facts, &input.owners, &extension.variables);
+    let values = variables::resolve(world, retry, facts, &input.trust, &extension.variables);
     let (values, registry_auths) = futures_util::future::try_join(values, registry_auths(around, &extension)).await?;
     let mut moved = false;
     let project = loop {
@@ -252,7 +252,7 @@ async fn optional(beside: &Beside, path: &str) -> Result<Option<Vec<u8>>> {
 
 async fn registry_auths(around: Around<'_>, extension: &Extension) -> Result<Vec<(String, Secret<String>)>> {
     let all = extension.registries.iter().map(async |uri| {
-        let body = fetch::value(around.world, around.retry, uri, around.facts, &around.input.owners).await?;
+        let body = fetch::value(around.world, around.retry, uri, around.facts, &around.input.trust).await?;
         let text = String::from_utf8(body).map_err(|_| {
             let message = format!("{uri}, named by x-rolecall.registries, is not a docker config.json");
             Error::new(Cause::ManifestInvalid, message)

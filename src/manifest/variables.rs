@@ -11,6 +11,7 @@ use crate::{
     facts::Facts,
     redact::Secret,
     retry::{Policy, Retry},
+    settings::Trust,
     world::World,
 };
 
@@ -90,11 +91,11 @@ pub async fn resolve(
     world: &World,
     retry: &Retry,
     facts: &Facts,
-    owners: &[String],
+    trust: &Trust,
     variables: &IndexMap<String, Reference>,
 ) -> Result<BTreeMap<String, Secret<String>>> {
     let all = variables.iter().map(async |(name, reference)| {
-        let value = value(world, retry, facts, owners, reference).await.map_err(|mut err| {
+        let value = value(world, retry, facts, trust, reference).await.map_err(|mut err| {
             err.message = format!("variable {name} of x-rolecall.variables: {}", err.message);
             err
         })?;
@@ -107,7 +108,7 @@ async fn value(
     world: &World,
     retry: &Retry,
     facts: &Facts,
-    owners: &[String],
+    trust: &Trust,
     reference: &Reference,
 ) -> Result<Secret<String>> {
     match reference {
@@ -122,7 +123,7 @@ async fn value(
             key.as_ref().map_or(Ok(whole.clone()), |key| json_key(id, &whole, key))
         }
         Reference::Object(uri) => {
-            let bytes = crate::fetch::value(world, retry, uri, facts, owners).await?;
+            let bytes = crate::fetch::value(world, retry, uri, facts, trust).await?;
             let text = String::from_utf8(bytes)
                 .map_err(|_| Error::new(Cause::ValueMissing, format!("{uri} is not UTF-8 text")))?;
             let line = text.strip_suffix('\n').map(|t| t.strip_suffix('\r').unwrap_or(t));

@@ -21,6 +21,7 @@ pub(super) struct ConfigFile {
     pub(super) tag_prefix: Option<String>,
     #[serde(default, deserialize_with = "words")]
     pub(super) bucket_owners: Option<String>,
+    #[serde(default, deserialize_with = "words")]
     pub(super) public_key: Option<String>,
     pub(super) state_dir: Option<String>,
     #[serde(default, deserialize_with = "words")]

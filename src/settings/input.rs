@@ -1,6 +1,6 @@
 //! What a run works on, once the tags are known.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use super::{Given, Origin, Settings, Source, values};
 use crate::error::{Cause, Error, Result};
@@ -20,10 +20,21 @@ pub struct Input {
     pub roles_text: String,
     /// The environment, usable as a part of a file name.
     pub environment: Option<String>,
-    /// Accounts one of which must own a bucket; empty: owners are not checked.
-    pub owners: Vec<String>,
+    /// What is accepted from outside.
+    pub trust: Trust,
     /// Longest time of a run.
     pub deadline: Duration,
+}
+
+/// What is accepted of all that comes from outside.
+#[derive(Clone, Debug, Default)]
+pub struct Trust {
+    /// Accounts one of which must own a bucket; empty: owners are not checked.
+    pub owners: Vec<String>,
+    /// minisign keys, in base64, by one of which content must be signed; empty: it need not be.
+    pub keys: Vec<String>,
+    /// Where this instance remembers how new the signatures were that it accepted.
+    pub serials: PathBuf,
 }
 
 impl Settings {
@@ -40,7 +51,7 @@ impl Settings {
                 .hint(format!("set tag {} to s3://bucket/key, or give --source", self.tags.source)));
         };
         let source = Source::parse(&given.value).map_err(|err| blame(&self.tags.source, &given, err))?;
-        check_trust(&source, &given, &self.tags.source)?;
+        self.check_trust(&source, &given)?;
         let roles = self.roles.pick(tag(&self.tags.roles));
         let environment = self.environment.pick(tag(&self.tags.environment));
         let names = match &roles {
@@ -60,7 +71,11 @@ impl Settings {
             roles: names,
             roles_origin: roles.map_or(Origin::Default, |given| given.origin),
             environment,
-            owners: self.allowed_owners(account),
+            trust: Trust {
+                owners: self.allowed_owners(account),
+                keys: self.keys.clone(),
+                serials: self.paths.serials(),
+            },
             deadline: self.deadline,
         })
     }
@@ -74,26 +89,33 @@ impl Settings {
         (roles, self.environment.pick(tag(&self.tags.environment)).map(|given| given.value))
     }
 
-    /// The instance's own account first. With an endpoint that is not the cloud's, or with no identity document,
-    /// the owner is checked only if one is configured.
+    /// The instance's own account first. With an endpoint that is not the cloud's, with no identity document, or where
+    /// a signature says whose content it is, the owner is checked only if one is configured.
     fn allowed_owners(&self, account: Option<&str>) -> Vec<String> {
-        if self.owners.is_empty() && self.env.s3_endpoint().is_some() {
+        if self.owners.is_empty() && (self.env.s3_endpoint().is_some() || !self.keys.is_empty()) {
             return Vec::new();
         }
         let mut owners: Vec<String> = account.map(str::to_owned).into_iter().collect();
         owners.extend(self.owners.iter().filter(|owner| Some(owner.as_str()) != account).cloned());
         owners
     }
-}
 
-/// Whoever may set tags may not thereby choose any code on the internet or on the disk: a tag names `s3://` only.
-fn check_trust(source: &Source, given: &Given<String>, tag: &str) -> Result<()> {
-    match (given.origin, source) {
-        (Origin::Tag, Source::Web { .. } | Source::File { .. } | Source::Folder { .. }) => {
-            Err(Error::new(Cause::SourceRefused, format!("tag {tag} names {source}; a tag may name s3:// only"))
-                .hint("whoever may set tags could run anything as root: give this source by --source, ROLECALL_SOURCE or config.toml"))
-        }
-        _ => Ok(()),
+    /// Whoever may set tags may not thereby choose any code on the internet or on the disk: a tag names `s3://`, and
+    /// `https://` where what is fetched has to be signed.
+    fn check_trust(&self, source: &Source, given: &Given<String>) -> Result<()> {
+        let signed = !self.keys.is_empty();
+        let (may, hint) = match (given.origin, source) {
+            (Origin::Tag, Source::File { .. } | Source::Folder { .. }) if signed => ("s3:// and https://", ""),
+            (Origin::Tag, Source::File { .. } | Source::Folder { .. }) => ("s3://", ""),
+            (Origin::Tag, Source::Web { .. }) if !signed => ("s3://", ", or sign it and give --public-key"),
+            _ => return Ok(()),
+        };
+        let tag = &self.tags.source;
+        let hint = format!(
+            "whoever may set tags could run anything as root: give this source by --source, ROLECALL_SOURCE or \
+             config.toml{hint}"
+        );
+        Err(Error::new(Cause::SourceRefused, format!("tag {tag} names {source}; a tag may name {may} only")).hint(hint))
     }
 }
 

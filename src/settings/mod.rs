@@ -13,7 +13,7 @@ mod values;
 use std::{fmt, path::PathBuf, time::Duration};
 
 pub use env::Env;
-pub use input::Input;
+pub use input::{Input, Trust};
 pub use nearest::{did_you_mean, nearest};
 pub use source::Source;
 pub use values::{duration, roles};
@@ -130,6 +130,8 @@ pub struct Settings {
     pub tags: TagNames,
     /// Accounts, other than the instance's own, whose buckets are accepted.
     pub owners: Vec<String>,
+    /// minisign keys, in base64, by one of which content must be signed.
+    pub keys: Vec<String>,
     /// Longest time of a run.
     pub deadline: Duration,
     /// Folders.
@@ -169,11 +171,6 @@ impl Settings {
         if !state_dir.is_absolute() {
             return Err(read.blame("state-dir", &state, Error::new(Cause::Usage, "the path is not absolute")));
         }
-        if !public_key.value.is_empty() {
-            let err = Error::new(Cause::Usage, "this version cannot check signatures")
-                .hint("remove the key, or use a version that can: nothing is run unchecked where a key is configured");
-            return Err(read.blame("public-key", &public_key, err));
-        }
         let settings = Self {
             tags: TagNames {
                 source: format!("{}Bootstrap", prefix.value),
@@ -181,6 +178,7 @@ impl Settings {
                 environment: format!("{}Environment", prefix.value),
             },
             owners: values::owners(&owners.value).map_err(|err| read.blame("bucket-owners", &owners, err))?,
+            keys: values::public_keys(&public_key.value).map_err(|err| read.blame("public-key", &public_key, err))?,
             deadline: values::deadline(&deadline.value).map_err(|err| read.blame("deadline", &deadline, err))?,
             paths: Paths::from_env(&state_dir),
             source,

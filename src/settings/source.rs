@@ -195,6 +195,10 @@ fn bucket_source(shown: &str, rest: &str) -> Result<Source> {
     check_bucket(shown, bucket)?;
     let sha256 = fragment.map(|text| pin(shown, text)).transpose()?;
     let version = query.map(|text| version(shown, text)).transpose()?;
+    if key.split('/').any(|part| matches!(part, "." | "..")) {
+        return Err(refused(format!("source {shown} has a key with . or .. in it"))
+            .hint("whoever passes the request on may take it for another key: name the object plainly"));
+    }
     let bucket = bucket.to_owned();
     if key.is_empty() || key.ends_with('/') {
         if sha256.is_some() || version.is_some() {
@@ -333,6 +337,14 @@ mod tests {
             ("s3:///key", "names no bucket"),
             ("s3://My_Bucket/key", "My_Bucket"),
             ("s3://ab/key", "3 to 63"),
+            ("s3://bucket@other/key", "no possible bucket"),
+            ("s3://bucket%2fother/key", "no possible bucket"),
+            ("s3://bucket/../other/key", ". or .."),
+            ("s3://bucket/./", ". or .."),
+            ("s3://bucket/key?versionId=", "versionId"),
+            ("s3://bucket/key?versionId=1&versionId=2", "versionId"),
+            ("s3://bucket/key?owner=123456789012", "\"owner\""),
+            ("s3://bucket/key#public-key=x", "no sha256"),
             ("s3://bucket/prefix/?versionId=1", "is a prefix"),
             ("s3://bucket#sha256=00", "is not one"),
             ("s3://bucket/key?versionid=1", "versionid"),

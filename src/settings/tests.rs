@@ -68,15 +68,33 @@ fn a_tag_may_name_a_bucket_and_nothing_else() {
 fn owners_never_come_from_a_tag_and_default_to_the_own_account() {
     let tags = tags(&[("Bootstrap", "s3://bucket/x"), ("BucketOwners", "999999999999")]);
     let own = load(&Flags::default(), &[]).unwrap();
-    assert_eq!(own.with(&tags, OWN).unwrap().owners, ["123456789012"]);
-    assert!(own.with(&tags, None).unwrap().owners.is_empty());
+    assert_eq!(own.with(&tags, OWN).unwrap().trust.owners, ["123456789012"]);
+    assert!(own.with(&tags, None).unwrap().trust.owners.is_empty());
 
     let listed = load(&Flags::default(), &[("ROLECALL_BUCKET_OWNERS", "210987654321,123456789012")]).unwrap();
-    assert_eq!(listed.with(&tags, OWN).unwrap().owners, ["123456789012", "210987654321"]);
-    assert_eq!(listed.with(&tags, None).unwrap().owners, ["210987654321", "123456789012"]);
+    assert_eq!(listed.with(&tags, OWN).unwrap().trust.owners, ["123456789012", "210987654321"]);
+    assert_eq!(listed.with(&tags, None).unwrap().trust.owners, ["210987654321", "123456789012"]);
 
     let elsewhere = load(&Flags::default(), &[("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9000")]).unwrap();
-    assert!(elsewhere.with(&tags, OWN).unwrap().owners.is_empty());
+    assert!(elsewhere.with(&tags, OWN).unwrap().trust.owners.is_empty());
+}
+
+#[test]
+fn with_a_key_a_tag_may_name_whatever_can_be_signed_but_no_file() {
+    let key = ("ROLECALL_PUBLIC_KEY", "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3");
+    let settings = load(&Flags::default(), &[key]).unwrap();
+    let input = |source: &str| settings.with(&tags(&[("Bootstrap", source), ("PublicKey", "none")]), OWN);
+    for source in ["https://host.example/x.sh", "s3://anybodys/x.sh", "s3://anybodys/app/"] {
+        let trust = input(source).unwrap().trust;
+        assert_eq!((trust.keys, trust.owners), (vec![key.1.to_owned()], vec![]), "{source}");
+    }
+    for source in ["file:///tmp/x.sh", "file:///tmp/"] {
+        let err = input(source).unwrap_err();
+        assert!(err.cause == Cause::SourceRefused && err.message.contains("s3:// and https:// only"), "{err}");
+    }
+    let both = load(&Flags::default(), &[key, ("ROLECALL_BUCKET_OWNERS", "210987654321")]).unwrap();
+    let owners = both.with(&tags(&[("Bootstrap", "s3://bucket/x")]), OWN).unwrap().trust.owners;
+    assert_eq!(owners, ["123456789012", "210987654321"], "who names owners as well wants both");
 }
 
 #[test]
@@ -84,6 +102,7 @@ fn a_value_that_cannot_be_used_names_who_gave_it() {
     for (name, value, part) in [
         ("ROLECALL_DEADLINE", "soon", "ROLECALL_DEADLINE: \"soon\""),
         ("ROLECALL_BUCKET_OWNERS", "me", "ROLECALL_BUCKET_OWNERS: \"me\""),
+        ("ROLECALL_PUBLIC_KEY", "minisign.pub", "ROLECALL_PUBLIC_KEY: a word of 12 characters"),
         ("ROLECALL_STATE_DIR", "state", "ROLECALL_STATE_DIR: "),
         ("ROLECALL_SOURCE", "nothing", "no scheme"),
         ("ROLECALL_ENVIRONMENT", "../etc", "../etc"),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+
 use crate::error::{Cause, Error, Result};
 
 /// A duration: `30m`, `1h30m`, `90s`, `500ms`, or plain seconds (`600`).
@@ -84,6 +86,27 @@ pub(super) fn owners(text: &str) -> Result<Vec<String>> {
         .collect()
 }
 
+/// Public keys of minisign, in base64: one or more, separated by commas, spaces or lines, with or without the comments
+/// that minisign writes above them.
+pub(super) fn public_keys(text: &str) -> Result<Vec<String>> {
+    // What is no key is not repeated: it may be the secret one.
+    let refused = |what: String| {
+        Error::new(Cause::Usage, format!("{what} is not a public key of minisign"))
+            .hint("give the second line of minisign.pub: 56 characters that start with RW")
+    };
+    let parts = text.split(['\n', ',']).map(str::trim).filter(|part| !part.starts_with("untrusted comment:"));
+    let keys = parts.flat_map(str::split_whitespace).map(|word| match BASE64_STANDARD.decode(word) {
+        // Two letters for the algorithm, eight bytes that name the key, and the key.
+        Ok(bytes) if bytes.len() == 42 && bytes.starts_with(b"Ed") => Ok(word.to_owned()),
+        _ => Err(refused(format!("a word of {} characters", word.chars().count()))),
+    });
+    let keys: Vec<String> = keys.collect::<Result<_>>()?;
+    if keys.is_empty() && !text.trim().is_empty() {
+        return Err(refused("a comment alone".to_owned()));
+    }
+    Ok(keys)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,5 +145,26 @@ mod tests {
     fn owners_are_accounts() {
         assert_eq!(owners("123456789012, 210987654321").unwrap(), ["123456789012", "210987654321"]);
         assert!(owners("12345").unwrap_err().message.contains("\"12345\""));
+    }
+
+    #[test]
+    fn public_keys_are_read_with_and_without_their_comments() {
+        const ONE: &str = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
+        const TWO: &str = "RWSgIwh+5zPv5sKGs06zdWaodVAIvp32vGdQa2cXIMWBiDLZG04iwj4L";
+        let file = |key: &str| format!("untrusted comment: minisign public key E7620F1842B4E81F\n{key}\n");
+        for text in [ONE.to_owned(), format!(" {ONE}\n"), file(ONE), file(ONE).replace('\n', "\r\n")] {
+            assert_eq!(public_keys(&text).unwrap(), [ONE], "{text:?}");
+        }
+        for text in [format!("{ONE},{TWO}"), format!("{ONE} {TWO}"), format!("{},{}", file(ONE), file(TWO))] {
+            assert_eq!(public_keys(&text).unwrap(), [ONE, TWO], "{text:?}");
+        }
+        assert!(public_keys("").unwrap().is_empty());
+        let (short, other, secret) = (&ONE[..55], ONE.replacen("RW", "RX", 1), "RWRT".repeat(53));
+        for bad in
+            [short, &other, &secret, "minisign.pub", "untrusted comment: minisign public key", &format!("{ONE}, x")]
+        {
+            let err = public_keys(bad).expect_err(bad).to_string();
+            assert!(err.contains("minisign.pub: 56 characters") && !err.contains("RWRTRWRT"), "{err}");
+        }
     }
 }

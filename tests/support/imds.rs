@@ -19,6 +19,11 @@ pub const ACCESS_KEY: &str = "ASIATESTROLECALL0001";
 pub const SECRET_KEY: &str = "test/secret/key/of/the/role";
 pub const SESSION_TOKEN: &str = "test-session-token";
 
+/// The signatures over the identity document, as far as anyone here looks at them: lines, none at their end.
+pub const RSA2048: &str =
+    "MIAGCSqGSIb3DQEHAqCAMIACAQExDzANBglghkgBZQMEAgEFADCABgkqhkiG9w0BBwGggCSABIIB\n3XsKICAidGVzdCI=";
+pub const SIGNATURE: &str = "dExamplesvMQhQ54NYGBryQRuSD811JEbC2Ogyvay9MCn7uRlNAbcTest\nVxhr9AdHqs8OlXrVRZDw=";
+
 /// Schema versions that EC2 knows, of those that matter; older ones have no tags.
 const VERSIONS: &[&str] = &[
     "1.0",
@@ -194,6 +199,8 @@ fn tree(i: &Instance, tags: bool) -> BTreeMap<String, String> {
     });
     let mut tree = BTreeMap::from([
         ("/dynamic/instance-identity/document".to_owned(), serde_json::to_string_pretty(&document).unwrap()),
+        ("/dynamic/instance-identity/rsa2048".into(), RSA2048.into()),
+        ("/dynamic/instance-identity/signature".into(), SIGNATURE.into()),
         ("/meta-data/ami-id".into(), i.image.clone()),
         ("/meta-data/hostname".into(), i.hostname.clone()),
         ("/meta-data/instance-id".into(), i.id.clone()),

@@ -16,6 +16,7 @@ pub mod dockerd;
 pub mod http;
 pub mod image;
 pub mod imds;
+pub mod minisign;
 pub mod moto;
 pub mod net;
 mod played;

@@ -84,6 +84,24 @@ async fn redirects_lead_to_https_only_and_end() {
 }
 
 #[tokio::test]
+async fn a_redirect_to_another_host_takes_nothing_along() {
+    let (there, other_pem) = Server::start_tls(|_| Reply::new(200, "there"));
+    let target = format!("{}/b", there.url);
+    let (here, pem) = Server::start_tls(move |_| {
+        Reply::new(307, "").header("location", &target).header("set-cookie", "session=canary")
+    });
+    let (web, _file) = trusting(&(pem + &other_pem));
+    let url = Url::parse(&format!("{}/a?token=canary", here.url)).unwrap();
+    assert_eq!(web.get(&url, 1000).await.unwrap().body, b"there");
+    let seen = there.seen();
+    assert_eq!(seen.len(), 1);
+    assert!(!format!("{seen:?}").contains("canary") && seen[0].header("referer").is_none(), "{seen:?}");
+    for name in ["authorization", "cookie", "proxy-authorization", "x-amz-security-token"] {
+        assert!(seen[0].header(name).is_none(), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn bodies_are_bounded_and_complete() {
     let err = get(|_| Reply::new(200, vec![b'x'; 1001])).await.unwrap_err();
     assert_eq!(err.cause, Cause::SourceTooLarge);
