@@ -125,7 +125,10 @@ impl Error {
 
     /// An I/O error on a file of the host: a full disk has a cause of its own.
     pub fn io(what: &str, path: &std::path::Path, err: &std::io::Error) -> Self {
-        let message = format!("could not {what} {}: {err}", path.display());
+        let reason = err.to_string();
+        // An error of a temporary file names its path once more.
+        let reason = reason.split(" at path \"").next().unwrap_or_default();
+        let message = format!("could not {what} {}: {reason}", path.display());
         match err.kind() {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
                 Self::new(Cause::DiskFull, message).hint("free space on that file system, then run again")

@@ -25,7 +25,12 @@ fn main() -> ExitCode {
     };
     telemetry::init(cli.log_format, cli.log_level);
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(command::dispatch(cli)),
+        Ok(runtime) => {
+            let code = runtime.block_on(command::dispatch(cli));
+            // A name server that does not answer holds a thread, which must not hold the verdict.
+            runtime.shutdown_background();
+            code
+        }
         Err(err) => ExitCode::from(command::failed(&Error::new(Cause::Io, format!("could not start: {err}")))),
     }
 }

@@ -163,27 +163,44 @@ pub fn root_cause(err: &(dyn std::error::Error + 'static)) -> String {
     }
     let text = inner.to_string();
     if text.contains("://") {
-        text.split(' ').filter(|word| !word.contains("://")).collect::<Vec<_>>().join(" ")
+        let words: Vec<&str> = text.split(' ').filter(|word| !word.contains("://")).collect();
+        words.join(" ").trim_end_matches([':', ',']).to_owned()
     } else {
         text
     }
 }
 
-/// Whether a request failed because TLS itself refused the other side: its certificate, or that it speaks no TLS.
-/// Errors of input and output hide their inner error from `source`, so it is looked for there too.
+/// Whether a request failed because TLS itself refused the other side for good: its certificate, or that it speaks no
+/// TLS.
 pub fn refused(err: &(dyn std::error::Error + 'static)) -> bool {
+    within(err).is_some_and(|err| !early(err))
+}
+
+/// Whether a request failed because a certificate is not valid yet: a clock that is put right soon.
+pub fn too_early(err: &(dyn std::error::Error + 'static)) -> bool {
+    within(err).is_some_and(early)
+}
+
+fn early(err: &rustls::Error) -> bool {
+    use rustls::CertificateError::{NotValidYet, NotValidYetContext};
+    matches!(err, rustls::Error::InvalidCertificate(NotValidYet | NotValidYetContext { .. }))
+}
+
+/// The error of TLS in a chain. Errors of input and output hide their inner error from `source`, so it is looked for
+/// there too.
+fn within<'a>(err: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
     let mut next = Some(err);
     while let Some(link) = next {
-        if link.is::<rustls::Error>() {
-            return true;
+        if let Some(found) = link.downcast_ref::<rustls::Error>() {
+            return Some(found);
         }
         let inner = link.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if inner.is_some_and(|inner| refused(inner)) {
-            return true;
+        if let Some(found) = inner.and_then(|inner| within(inner)) {
+            return Some(found);
         }
         next = link.source();
     }
-    false
+    None
 }
 
 #[cfg(test)]

@@ -122,14 +122,6 @@ fn a_token_that_dies_on_the_way_hints_at_the_hop_limit() {
 }
 
 #[test]
-fn a_refused_token_is_asked_for_again() {
-    let bed = Bed::without_engine();
-    bed.imds.server.fault(Fault::status("meta-data", 401).times(2));
-    bed.rolecall(&["facts"]).ready().prints(ID);
-    assert!(bed.imds.server.asked("PUT /latest/api/token") >= 2, "{}", bed.imds.server.told());
-}
-
-#[test]
 fn tags_come_from_the_ec2_api_where_metadata_has_none() {
     let bed = Bed::without_engine();
     bed.imds.tag("Role", "web");
@@ -150,26 +142,6 @@ fn tags_that_may_not_be_read_name_the_permission() {
     bed.aws.api(|api| _ = api.denied.insert("ec2:DescribeTags"));
     bed.agent = bed.agent.env("ROLECALL_DEADLINE", "5s");
     bed.fails(4, "tags-denied").names("ec2:DescribeTags");
-}
-
-#[test]
-fn throttled_tags_are_not_no_tags() {
-    let mut bed = Bed::without_engine();
-    bed.imds.set(|i| i.tags_in_metadata = false);
-    bed.compose("throttled", "services: {}\n");
-    bed.aws.api(|api| api.throttled = usize::MAX);
-    bed.agent = bed.agent.env("ROLECALL_DEADLINE", "5s");
-    bed.fails(4, "tags-throttled");
-}
-
-#[test]
-fn a_throttled_call_is_tried_again() {
-    let bed = Bed::without_engine();
-    bed.imds.tag("Role", "web");
-    bed.imds.set(|i| i.tags_in_metadata = false);
-    bed.aws.api(|api| api.throttled = 2);
-    let json = bed.rolecall(&["facts", "--format", "json"]).ready().json();
-    assert_eq!(json["tags"]["Role"], "web");
 }
 
 #[test]

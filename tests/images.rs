@@ -6,9 +6,8 @@ use crate::support::{
     api::REGISTRY_PASSWORD,
     bed::{BUCKET, Bed, binary},
     dockerd::Engine,
-    http::{Fault, Kind},
     image::Image,
-    registry::{Registry, error},
+    registry::Registry,
     registry_debian::DebianRegistry,
 };
 use serde_json::json;
@@ -75,44 +74,6 @@ fn a_registry_that_refuses_the_credentials_is_named() {
     bed.aws.put(BUCKET, "deploy/dockercfg", registry.docker_config("user", "right"));
     bed.run().ready();
     assert_eq!(bed.engine().names(), ["shop-web-1"]);
-}
-
-#[test]
-fn a_registry_that_asks_for_patience_gets_it() {
-    let bed = Bed::new();
-    let registry = Registry::start();
-    let image = registry.push("app/web", "1", &Image::web());
-    let busy = error(429, "TOOMANYREQUESTS", "too many requests").with("retry-after", 1);
-    registry.server.fault(Fault::on("/manifests/", Kind::Answer(busy)).times(2));
-    bed.compose("shop", &one(&image));
-    bed.run().ready();
-}
-
-#[test]
-fn a_registry_that_breaks_off_is_asked_again() {
-    let bed = Bed::new();
-    let registry = Registry::start();
-    let image = Image::web();
-    let reference = registry.push("app/web", "1", &image);
-    registry.server.fault(Fault::status("/manifests/", 500).times(1));
-    // The engine itself goes on where a layer broke off; it gives up after a few times.
-    registry.server.fault(Fault::on(image.layer(), Kind::Cut(1000)).times(8));
-    bed.compose("shop", &one(&reference));
-    bed.run().ready();
-}
-
-#[test]
-fn a_pull_that_stalls_does_not_take_for_ever() {
-    let mut bed = Bed::new();
-    let registry = Registry::start();
-    let image = Image::web();
-    let reference = registry.push("app/web", "1", &image);
-    registry.server.fault(Fault::on(image.layer(), Kind::Hang(1000)));
-    bed.agent = bed.agent.env("ROLECALL_DEADLINE", "15s");
-    bed.compose("shop", &one(&reference));
-    let failed = bed.run().exits(1);
-    assert!(failed.took < Duration::from_secs(30), "{}", failed.told());
-    assert!(failed.stderr.contains(&reference), "{}", failed.told());
 }
 
 #[test]

@@ -53,37 +53,6 @@ fn a_run_needs_root_and_says_so() {
 }
 
 #[test]
-fn two_runs_at_once_are_one_too_many() {
-    let bed = Bed::new();
-    bed.project("app", &[("10.sh", "#!/bin/sh\nsleep 4\n")]);
-    let first = bed.agent.spawn(&["run"]);
-    std::thread::sleep(Duration::from_millis(1500));
-    bed.fails(6, "locked").within(Duration::from_secs(2));
-    first.wait().ready();
-    bed.run().ready();
-}
-
-#[test]
-fn a_full_disk_is_named_and_leaves_no_half_of_a_project() {
-    let mut bed = Bed::without_engine();
-    bed.project("app", &[("10.sh", "#!/bin/sh\n"), ("compose.yaml", "services: {}\n")]);
-    bed.aws.put(BUCKET, "app/data.bin", vec![7_u8; 2 << 20]);
-    let state = bed.agent.state.display().to_string();
-    let seen = bed.path("seen").display().to_string();
-    let script = format!(
-        "mkdir -p {state} && mount -t tmpfs -o size=1m none {state} && \"$@\"; code=$?; cp -a {state} {seen}; exit $code"
-    );
-    bed.agent = bed.agent.under(&["unshare", "--mount", "sh", "-c", &script, "sh"]);
-    bed.fails(1, "disk-full").hints("space");
-    let left: Vec<String> = crate::support::agent::walk(&bed.path("seen"))
-        .into_iter()
-        .filter(|(path, content)| path.starts_with("projects/") && !content.is_empty())
-        .map(|(path, _)| path)
-        .collect();
-    assert!(!left.iter().any(|p| p.ends_with("data.bin")), "half of a file is left: {left:?}");
-}
-
-#[test]
 fn a_run_that_is_told_to_stop_says_so_and_goes_on_next_time() {
     let bed = Bed::new();
     let mark = bed.path("mark");
@@ -98,14 +67,6 @@ fn a_run_that_is_told_to_stop_says_so_and_goes_on_next_time() {
     assert_eq!(fs::read_to_string(&mark).unwrap(), "run\nrun\n", "a script whose end is not known runs again");
     bed.run().ready();
     assert_eq!(fs::read_to_string(&mark).unwrap(), "run\nrun\n");
-}
-
-#[test]
-fn an_engine_that_does_not_answer_is_named() {
-    let mut bed = Bed::without_engine();
-    bed.compose("app", "services:\n  web: { image: \"rolecall-test/web:1\" }\n");
-    bed.agent = bed.agent.env("ROLECALL_DEADLINE", "5s").env("DOCKER_HOST", "tcp://127.0.0.1:9");
-    bed.fails(1, "engine-unreachable");
 }
 
 #[test]

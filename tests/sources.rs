@@ -3,9 +3,8 @@
 
 use crate::support::{
     bed::{BUCKET, Bed},
-    http::{Fault, Kind, Reply, Server},
+    http::{Fault, Reply, Server},
     image::digest,
-    s3::slow_down,
     tls::Authority,
 };
 
@@ -102,36 +101,12 @@ fn on_a_first_run_a_refusal_is_tried_again() {
 }
 
 #[test]
-fn credentials_that_are_announced_are_waited_for() {
-    let mut bed = bed();
-    bed.agent = bed.agent.env("ROLECALL_DEADLINE", "60s");
-    bed.aws.put(BUCKET, "app/run.sh", SCRIPT);
-    bed.imds.tag("Bootstrap", &format!("s3://{BUCKET}/app/run.sh"));
-    bed.imds.set(|i| i.credentials_late = true);
-    let run = bed.agent.spawn(&["plan"]);
-    std::thread::sleep(std::time::Duration::from_secs(2));
-    bed.imds.set(|i| i.credentials_late = false);
-    run.wait().ready().prints("run.sh");
-}
-
-#[test]
 fn an_instance_without_a_role_is_told_so() {
     let bed = bed();
     bed.aws.put(BUCKET, "app/run.sh", SCRIPT);
     bed.imds.tag("Bootstrap", &format!("s3://{BUCKET}/app/run.sh"));
     bed.imds.set(|i| i.role = None);
     bed.fails(4, "credentials-missing").hints("instance profile");
-}
-
-#[test]
-fn a_bucket_of_another_account_is_an_integrity_error() {
-    let mut bed = bed();
-    bed.aws.put(BUCKET, "app/run.sh", SCRIPT);
-    bed.aws.store(|s| s.bucket(BUCKET).owner = "999999999999".into());
-    bed.imds.tag("Bootstrap", &format!("s3://{BUCKET}/app/run.sh"));
-    bed.agent = bed.agent.env("ROLECALL_BUCKET_OWNERS", "111122223333");
-    bed.fails(5, "owner-mismatch");
-    nothing_is_left(&bed);
 }
 
 #[test]
@@ -163,39 +138,6 @@ fn an_object_larger_than_the_limit_is_refused() {
     bed.aws.put(BUCKET, "app/run.sh", huge);
     bed.imds.tag("Bootstrap", &format!("s3://{BUCKET}/app/run.sh"));
     bed.fails(4, "source-too-large");
-    nothing_is_left(&bed);
-}
-
-#[test]
-fn a_truncated_object_is_fetched_again_and_never_used() {
-    let bed = bed();
-    bed.aws.put(BUCKET, "app/run.sh", SCRIPT);
-    bed.imds.tag("Bootstrap", &format!("s3://{BUCKET}/app/run.sh"));
-    bed.aws.server.fault(Fault::on("run.sh", Kind::Cut(10)).times(1));
-    bed.rolecall(&["plan"]).ready().prints("run.sh");
-    bed.aws.server.fault(Fault::on("run.sh", Kind::Cut(10)));
-    bed.fails(4, "source-unreachable");
-    nothing_is_left(&bed);
-}
-
-#[test]
-fn passing_faults_of_the_store_are_ridden_out() {
-    let mut bed = bed();
-    bed.agent = bed.agent.env("ROLECALL_DEADLINE", "60s");
-    bed.project("app", &[("10.sh", SCRIPT), ("20.sh", SCRIPT)]);
-    bed.aws.server.fault(Fault::on("list-type", Kind::Answer(slow_down(Some(1)))).times(1));
-    bed.aws.server.fault(Fault::status("10.sh", 500).times(1));
-    bed.aws.server.fault(Fault::on("20.sh", Kind::Drop).times(1));
-    bed.rolecall(&["plan"]).ready().prints("10.sh").prints("20.sh");
-}
-
-#[test]
-fn a_store_that_stops_in_the_middle_of_an_object_is_not_waited_for_without_end() {
-    let bed = bed();
-    bed.aws.put(BUCKET, "app/run.sh", SCRIPT);
-    bed.imds.tag("Bootstrap", &format!("s3://{BUCKET}/app/run.sh"));
-    bed.aws.server.fault(Fault::on("run.sh", Kind::Hang(10)));
-    bed.fails(4, "source-unreachable").within(std::time::Duration::from_secs(15));
     nothing_is_left(&bed);
 }
 

@@ -14,6 +14,7 @@ mod equal;
 mod extension;
 mod facts;
 mod failures;
+mod faults;
 mod identity;
 mod images;
 mod journal;

@@ -4,12 +4,17 @@ use std::{error::Error as StdError, time::Duration};
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_smithy_types::{DateTime, date_time::Format, error::metadata::ProvideErrorMetadata};
 
 use crate::{
     error::{Cause, Class, Error},
     tls,
 };
+
+/// A clock that is this far off may be why a signature is refused: services bear 5 minutes, S3 15.
+const SKEW: Duration = Duration::from_secs(4 * 60);
+
+const NOT_LOADED: &str = "neither environment, profile nor instance metadata has any";
 
 /// A call, as its errors name it.
 #[derive(Clone, Debug)]
@@ -49,6 +54,8 @@ pub(super) struct Answer {
     pub(super) retry_after: Option<Duration>,
     /// Region that the bucket is really in.
     pub(super) region: Option<String>,
+    /// Whether the time of the answer is far from this machine's, so that a refusal may be of the signature's time.
+    pub(super) skewed: bool,
 }
 
 impl Failure {
@@ -63,25 +70,38 @@ impl Failure {
                 CredentialsError::InvalidConfiguration(_) => Class::Denied,
                 _ => Class::Transient,
             };
-            return Self::Credentials { class, reason: tls::root_cause(found) };
+            let reason = match found {
+                // The SDK tells at length what it tried.
+                CredentialsError::CredentialsNotLoaded(_) => NOT_LOADED.to_owned(),
+                _ => tls::root_cause(found),
+            };
+            return Self::Credentials { class, reason };
+        }
+        // A cache that gives up waiting has an error of its own, which nobody else can name.
+        let told = tls::root_cause(err);
+        if told.starts_with("identity resolver timed out") {
+            return Self::Credentials {
+                class: Class::Transient,
+                reason: "their source does not answer in time".to_owned(),
+            };
         }
         match err {
             // A certificate that is refused now is refused on the next try.
-            SdkError::DispatchFailure(_) if tls::refused(err) => Self::Other(tls::root_cause(err)),
+            SdkError::DispatchFailure(_) if tls::refused(err) => Self::Other(told),
             SdkError::TimeoutError(_) => Self::Io("no answer in time".to_owned()),
             SdkError::DispatchFailure(failure) if failure.is_timeout() => Self::Io("no answer in time".to_owned()),
-            SdkError::DispatchFailure(failure) if failure.is_io() => Self::Io(tls::root_cause(err)),
+            SdkError::DispatchFailure(failure) if failure.is_io() => Self::Io(told),
             SdkError::ResponseError(failure) => {
                 // An answer that cannot be read: with an error status it is the status that counts.
                 let answer = Answer::of(failure.raw(), None, None);
-                if answer.status >= 400 { Self::Answer(answer) } else { Self::Io(tls::root_cause(err)) }
+                if answer.status >= 400 { Self::Answer(answer) } else { Self::Io(told) }
             }
             SdkError::ServiceError(failure) => {
                 let (code, message) = (failure.err().code(), failure.err().message());
                 Self::Answer(Answer::of(failure.raw(), code, message))
             }
-            SdkError::DispatchFailure(failure) if failure.is_other() => Self::Io(tls::root_cause(err)),
-            _ => Self::Other(tls::root_cause(err)),
+            SdkError::DispatchFailure(failure) if failure.is_other() => Self::Io(told),
+            _ => Self::Other(told),
         }
     }
 
@@ -108,15 +128,19 @@ impl Failure {
             Self::Answer(answer) => {
                 let message = format!("could not {what}: {answer}");
                 match answer.class() {
+                    class if answer.clock() => Error::new(call.unreachable, message)
+                        .class(class)
+                        .hint("the clock of this machine is off: check chrony or systemd-timesyncd"),
+                    class if answer.expired() => Error::new(Cause::CredentialsExpired, message)
+                        .class(class)
+                        .need("credentials that have not expired")
+                        .hint("renew those of AWS_SESSION_TOKEN or of the profile; for a role, see its trust policy"),
                     Class::Denied => Error::new(call.denied, message)
                         .class(Class::Denied)
                         .need(call.need)
                         .hint(format!("allow {}", call.need)),
                     Class::Permanent if answer.missing() => Error::new(call.missing, message),
                     Class::Permanent => Error::new(call.unreachable, message),
-                    class if answer.clock() => Error::new(call.unreachable, message)
-                        .class(class)
-                        .hint("the clock of this machine is off: check chrony or systemd-timesyncd"),
                     class => Error::new(call.unreachable, message).class(class).retry_after(answer.retry_after),
                 }
             }
@@ -135,6 +159,7 @@ impl Answer {
             request_id: header("x-amz-request-id").or_else(|| header("x-amzn-requestid")),
             retry_after: header("retry-after").and_then(|value| value.trim().parse().ok()).map(Duration::from_secs),
             region: header("x-amz-bucket-region").or_else(|| between(&body(), "<Region>", "</Region>")),
+            skewed: header("date").is_some_and(|date| skewed(&date)),
         }
     }
 
@@ -159,10 +184,8 @@ impl Answer {
                 _,
             )
             | (_, 408) => Class::Transient,
-            // Credentials that rotated under the request; the next try loads new ones.
-            ("ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "RequestExpired", _) => {
-                Class::Transient
-            }
+            // Credentials that rotated under the request; the next try asks for new ones.
+            _ if self.expired() => Class::Transient,
             (
                 "AccessDenied"
                 | "AccessDeniedException"
@@ -187,9 +210,22 @@ impl Answer {
 
     fn clock(&self) -> bool {
         let message = self.message.as_deref().unwrap_or_default();
-        self.code() == "RequestTimeTooSkewed"
-            || (matches!(self.code(), "InvalidSignatureException" | "AuthFailure" | "SignatureDoesNotMatch")
-                && (message.contains("Signature expired") || message.contains("Signature not yet current")))
+        let told = message.contains("Signature expired") || message.contains("Signature not yet current");
+        match self.code() {
+            "RequestTimeTooSkewed" => true,
+            "InvalidSignatureException" | "AuthFailure" | "SignatureDoesNotMatch" => told || self.skewed,
+            "RequestExpired" => self.skewed,
+            _ => false,
+        }
+    }
+
+    /// Whether the credentials were good once.
+    pub(super) fn expired(&self) -> bool {
+        !self.clock()
+            && matches!(
+                self.code(),
+                "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "RequestExpired"
+            )
     }
 
     /// Whether what was asked for does not exist.
@@ -222,6 +258,13 @@ impl std::fmt::Display for Answer {
             None => Ok(()),
         }
     }
+}
+
+/// Whether the time of an answer is so far from this machine's that signatures may not hold.
+fn skewed(date: &str) -> bool {
+    let Ok(there) = DateTime::from_str(date, Format::HttpDate) else { return false };
+    let here = jiff::Timestamp::now().as_second();
+    there.secs().abs_diff(here) > SKEW.as_secs()
 }
 
 fn throttling(code: &str) -> bool {

@@ -6,10 +6,7 @@ use async_trait::async_trait;
 use aws_config::{Region, SdkConfig};
 use base64::Engine as _;
 
-use super::{
-    Clients, Shared,
-    classify::{Call, Failure},
-};
+use super::{Clients, Shared, classify::Call};
 use crate::{
     error::{Cause, Error, Result},
     redact::Secret,
@@ -55,7 +52,7 @@ impl CloudApi for Cloud {
         let mut page = None;
         loop {
             let request = client.describe_tags().filters(filter.clone()).set_next_token(page);
-            let answer = request.send().await.map_err(|err| Failure::of(&err).error(&call))?;
+            let answer = request.send().await.map_err(|err| self.shared.failure(&err).error(&call))?;
             for tag in answer.tags() {
                 if let (Some(key), Some(value)) = (tag.key(), tag.value()) {
                     tags.insert(key.to_owned(), value.to_owned());
@@ -75,7 +72,7 @@ impl CloudApi for Cloud {
         let config = self.config(region).await;
         let client = self.ssm.get(region.to_owned(), || aws_sdk_ssm::Client::new(&config));
         let answer = client.get_parameter().name(name).with_decryption(true).send().await;
-        let answer = answer.map_err(|err| Failure::of(&err).error(&call))?;
+        let answer = answer.map_err(|err| self.shared.failure(&err).error(&call))?;
         let value = answer.parameter.and_then(|parameter| parameter.value);
         value.map(Secret::new).ok_or_else(|| nothing(&call, "value"))
     }
@@ -87,7 +84,7 @@ impl CloudApi for Cloud {
         let config = self.config(region).await;
         let client = self.secrets.get(region.to_owned(), || aws_sdk_secretsmanager::Client::new(&config));
         let request = client.get_secret_value().secret_id(id).set_version_stage(stage.map(str::to_owned));
-        let answer = request.send().await.map_err(|err| Failure::of(&err).error(&call))?;
+        let answer = request.send().await.map_err(|err| self.shared.failure(&err).error(&call))?;
         if let Some(text) = answer.secret_string {
             return Ok(Secret::new(text));
         }
@@ -105,7 +102,7 @@ impl CloudApi for Cloud {
         let client = self.ecr.get(region.to_owned(), || aws_sdk_ecr::Client::new(&config));
         // The token opens every registry that the role may read, whichever account it was asked for.
         let answer = client.get_authorization_token().send().await;
-        let answer = answer.map_err(|err| Failure::of(&err).error(&call))?;
+        let answer = answer.map_err(|err| self.shared.failure(&err).error(&call))?;
         let token = answer.authorization_data().iter().find_map(|data| data.authorization_token());
         let token = token.ok_or_else(|| nothing(&call, "token"))?;
         let unreadable = || Error::new(call.unreachable, format!("could not {what}: the token cannot be read"));

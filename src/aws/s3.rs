@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// A stream that gives no byte for so long has died.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
 pub(super) struct S3 {
     shared: Rc<Shared>,
@@ -67,7 +67,7 @@ impl S3 {
         let region = known.unwrap_or_else(|| self.shared.region(request.region.as_deref()));
         let failure = match op(self.client(&region, bucket).await).await {
             Ok(found) => return Ok(found),
-            Err(err) => Failure::of(&err),
+            Err(err) => self.shared.failure(&err),
         };
         let Failure::Answer(Answer { region: Some(other), .. }) = &failure else { return Err(failure) };
         if *other == region || self.shared.env.s3_endpoint().is_some() {
@@ -75,7 +75,7 @@ impl S3 {
         }
         let client = self.client(other, bucket).await;
         self.regions.borrow_mut().insert(bucket.to_owned(), other.clone());
-        op(client).await.map_err(|err| Failure::of(&err))
+        op(client).await.map_err(|err| self.shared.failure(&err))
     }
 
     /// Runs a call with each allowed owner in turn, until one is not refused. `probe` is the same call without an

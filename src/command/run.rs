@@ -21,8 +21,8 @@ use crate::{
     settings::{Flags, Input},
 };
 
-/// How long after its deadline a run may take to say what it failed at.
-const LEEWAY: Duration = Duration::from_secs(20);
+/// How long after its deadline a run may take to end.
+const OVERDUE: Duration = Duration::from_secs(60);
 
 /// Brings this host to what its source and roles say; the exit code.
 ///
@@ -44,7 +44,7 @@ pub async fn run(flags: &Flags, wishes: Wishes) -> Result<u8> {
     let result = tokio::select! {
         result = whole(session, &reporter, wishes) => result,
         err = stopped() => Err(err),
-        () = clock.sleep(deadline + LEEWAY) => Err(overdue(deadline, &reporter.borrow().status().doing)),
+        () = clock.sleep(deadline + OVERDUE) => Err(overdue(deadline, &reporter.borrow().status().doing)),
     };
     let exit = reporter.borrow_mut().end(&result);
     let took = seconds(clock.now().saturating_sub(start));
@@ -129,7 +129,7 @@ fn begun(facts: &Facts, input: &Input, good: &Good, spent: Duration) -> Event {
 
 /// Every wait has a limit of its own within the deadline; this one is for whatever should ever be forgotten.
 fn overdue(deadline: Duration, doing: &[String]) -> Error {
-    let message = format!("the run was not over {} after its deadline of {}", seconds(LEEWAY), seconds(deadline));
+    let message = format!("the run was not over {} after its deadline of {}", seconds(OVERDUE), seconds(deadline));
     let err = Error::new(Cause::Deadline, message).hint("run it again, with a longer --deadline if it needs more time");
     err.step(doing.first().map_or("start", String::as_str))
 }

@@ -140,6 +140,9 @@ const PERMANENT: &[(&str, Cause, &str)] = &[
 /// sees what came of them.
 const CROSSED: &[&str] = &["is already in use", "is already in progress", "is ambiguous"];
 
+/// What an engine says that is about to end, or has only just come up.
+const PASSING: &[&str] = &["failed to update store", "context canceled", "shutting down", "transport is closing"];
+
 /// The engine answered, and refused.
 fn refused(attempted: &str, status: u16, message: &str) -> Error {
     let lower = message.to_lowercase();
@@ -154,6 +157,9 @@ fn refused(attempted: &str, status: u16, message: &str) -> Error {
     };
     match status {
         400 if speaks_other(message) => error.transient(),
+        500 if PASSING.iter().any(|words| lower.contains(words)) => {
+            Error::new(Cause::EngineRefused, error.message).transient()
+        }
         400 | 409 if CROSSED.iter().any(|words| lower.contains(words)) => error.transient(),
         429 => error.class(Class::Throttled),
         // 501: not implemented, for good.
@@ -168,12 +174,15 @@ const DENIED: &[&str] =
     &["unauthorized", "denied", "no basic auth", "authentication required", "401", "403", "forbidden"];
 const MISSING: &[&str] = &["manifest unknown", "not found", "name unknown", "no such image", "404"];
 const PLATFORM: &[&str] = &["no matching manifest", "does not match the specified platform", "cannot be used on this"];
+const CORRUPT: &[&str] = &["verification failed", "unexpected digest", "digest mismatch"];
 const UNTRUSTED: &[&str] = &["x509:", "certificate", "gave http response to https client"];
 
 /// The registry answered, through the engine, and refused; or the engine could not reach it.
 fn registry(image: &str, attempted: &str, message: &str) -> Error {
-    let lower = message.to_lowercase();
-    let has = |words: &[&str]| words.iter().any(|w| lower.contains(w));
+    // Neither the name of an image nor digits within a port or a digest are an answer.
+    let lower = message.to_lowercase().replace(&image.to_lowercase(), "");
+    let is = |word: &str| lower.split(|c: char| !c.is_ascii_alphanumeric()).any(|w| w == word);
+    let has = |words: &[&str]| words.iter().any(|w| if w.parse::<u16>().is_ok() { is(w) } else { lower.contains(w) });
     let reference = ImageRef::parse(image).ok();
     let host = reference.as_ref().map_or("its registry", |r| r.registry.as_str());
     let told = format!("{attempted}: {}", sentence(message));
@@ -183,6 +192,13 @@ fn registry(image: &str, attempted: &str, message: &str) -> Error {
     }
     if lower.contains("no space left on device") {
         return error(Cause::DiskFull).hint("free space below docker's data-root, then run again");
+    }
+    if has(CORRUPT) {
+        // What is not what its digest says is tried again: it may have been changed on its way.
+        return error(Cause::ChecksumMismatch)
+            .transient()
+            .need("content that is what its digest says")
+            .hint(format!("see what stands between this machine and {host}; else push the image again"));
     }
     if has(PLATFORM) {
         return error(Cause::ImageNotFound).hint("the image is not made for this machine's architecture");
@@ -199,6 +215,11 @@ fn registry(image: &str, attempted: &str, message: &str) -> Error {
     }
     if has(MISSING) {
         return error(Cause::ImageNotFound).hint(format!("check name and tag at {host}"));
+    }
+    if lower.contains("not yet valid") {
+        return error(Cause::ImagePull)
+            .transient()
+            .hint("the clock of this machine is off: check chrony or systemd-timesyncd");
     }
     if has(UNTRUSTED) {
         return error(Cause::ImagePull).hint(format!("the engine does not trust {host}: see its certificate"));

@@ -101,6 +101,10 @@ causes! {
     CredentialsMissing = "credentials-missing", Unreachable,
         need "a role that the instance can use",
         remedy "attach an instance profile with a role";
+    /// The credentials have expired, and no newer ones come.
+    CredentialsExpired = "credentials-expired", Unreachable,
+        need "credentials that have not expired",
+        remedy "renew those of AWS_SESSION_TOKEN or of the profile; for a role, see its trust policy";
     /// An API of the cloud did not answer.
     CloudUnreachable = "cloud-unreachable", Unreachable,
         need "the API of the cloud",

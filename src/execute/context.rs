@@ -182,9 +182,9 @@ impl Context {
     ///
     /// # Errors
     /// As [`Context::launch`].
-    pub fn images(&self) -> Result<Images> {
+    pub fn images(&self, retry: &Retry) -> Result<Images> {
         let info = &self.launch()?.info;
-        Ok(Images::new(self.world.clone(), self.retry.clone(), Rc::clone(&self.credentials), info))
+        Ok(Images::new(self.world.clone(), retry.clone(), Rc::clone(&self.credentials), info))
     }
 
     /// Remembers which container has a name now.
@@ -220,11 +220,27 @@ impl Context {
         Some(join_all(bound).await.into_iter().flatten().collect())
     }
 
-    /// Asks the engine for something, again where that can help.
+    /// Asks the engine for something, again where that can help. It has to answer within the deadline.
     ///
     /// # Errors
-    /// The last answer.
+    /// The last answer; `engine-unreachable` where none came.
     pub async fn engine<T>(
+        &self,
+        retry: &Retry,
+        verb: &str,
+        what: &str,
+        op: impl AsyncFnMut(u32) -> Result<T>,
+    ) -> Result<T> {
+        let answer = self.engine_and_containers(retry, verb, what, op).await;
+        answer.map_err(|err| err.instead_of_deadline(Cause::EngineUnreachable))
+    }
+
+    /// The same for what takes as long as containers and their hooks take: if they take too long, that is not the
+    /// engine's fault.
+    ///
+    /// # Errors
+    /// The last answer; `deadline`.
+    pub async fn engine_and_containers<T>(
         &self,
         retry: &Retry,
         verb: &str,

@@ -1,6 +1,6 @@
 //! Images: which have to be pulled, and pulling them.
 
-use std::{collections::BTreeMap, rc::Rc, time::Duration};
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
 
 use futures_util::{
     StreamExt,
@@ -26,13 +26,8 @@ const IDLE: Duration = Duration::from_mins(1);
 const PROGRESS: Duration = Duration::from_secs(10);
 
 /// Registries that limit their callers do so for minutes.
-const PULL: Policy = Policy {
-    base: Duration::from_secs(1),
-    cap: Duration::from_mins(1),
-    attempts: None,
-    budget: None,
-    attempt_timeout: None,
-};
+const PULL: Policy =
+    Policy { base: Duration::from_secs(1), cap: Duration::from_mins(1), attempt_timeout: None, ..Policy::SERVICE };
 
 /// An image that the engine has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -103,7 +98,15 @@ impl Images {
         let engine_says = format!("look for image {}", need.image);
         if self.retry.run(&engine_says, Policy::SERVICE, async |_| self.must_pull(need).await).await? {
             let what = format!("pull {}", need.image);
-            return self.retry.run(&what, PULL, async |_| self.pull(need).await).await;
+            let last = RefCell::new(None);
+            let pulled = self.retry.run(&what, PULL, async |_| self.pull(need, &last).await).await;
+            return pulled.map_err(|err| match (err.cause, last.take()) {
+                // What came last says more than that time was up.
+                (Cause::Deadline, Some(last)) => {
+                    Error::new(Cause::ImagePull, format!("could not pull image {} in time: {last}", need.image))
+                }
+                _ => err.instead_of_deadline(Cause::ImagePull),
+            });
         }
         let there = self.world.engine.inspect_image(&need.image).await?;
         Ok(there.as_ref().map(Image::read).unwrap_or_default())
@@ -123,7 +126,8 @@ impl Images {
         }
     }
 
-    async fn pull(&self, need: &ImageNeed) -> Result<Image> {
+    /// Pulls once; `last` is where it stands.
+    async fn pull(&self, need: &ImageNeed, last: &RefCell<Option<String>>) -> Result<Image> {
         let clock = &self.world.clock;
         let reference = ImageRef::parse(&need.image)?;
         let login = self.login(&reference).await?;
@@ -141,7 +145,10 @@ impl Images {
                 }
             };
             let Some(message) = message else { break };
-            progress.add(message?);
+            let message = message?;
+            let status = message.status.clone();
+            progress.add(message);
+            last.replace(Some(format!("{progress} came, and the engine last said '{status}'")));
             if clock.now().saturating_sub(told) >= PROGRESS {
                 told = clock.now();
                 info!(image = need.image, "pulling {}: {progress}", need.image);

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::{
     compose::Project,
-    error::Result,
+    error::{Cause, Result},
     execute::{Context, client_config, file_key},
     fetch::Snapshot,
     manifest::prepare::Prepared,
@@ -88,7 +88,9 @@ pub async fn look(cx: &Context, look: Look<'_>) -> Result<()> {
     let (version, info) = if idle {
         ask(1).await.unwrap_or_default()
     } else {
-        cx.retry.run("ask the engine what it is", Policy::SERVICE.budget(Duration::from_secs(60)), ask).await?
+        let answer =
+            cx.retry.run("ask the engine what it is", Policy::SERVICE.budget(Duration::from_secs(60)), ask).await;
+        answer.map_err(|err| err.instead_of_deadline(Cause::EngineUnreachable))?
     };
     let has_files = !project.configs.is_empty() || !project.secrets.is_empty();
     cx.launching(Rc::new(LaunchState {

@@ -67,7 +67,8 @@ impl Machine {
         env.extend(command.env);
         let left = self.retry.remaining();
         let timeout = [command.timeout, left].into_iter().flatten().min();
-        let name = command.argv.iter().take(2).cloned().collect::<Vec<_>>().join(" ");
+        let words = command.argv.iter().take(2).filter(|word| !word.starts_with('-'));
+        let name = words.cloned().collect::<Vec<_>>().join(" ");
         let finished = self.host.run(&Command { env, timeout, ..command }, line).await?;
         if finished.timed_out {
             let within = seconds(timeout.unwrap_or_default());

@@ -117,7 +117,7 @@ async fn checked(cx: &Context, step: &Step) -> Result<Outcome> {
     let result = if step.action.keeps_time() {
         work.await
     } else {
-        limit.bounded(&format!("step {}", step.name), None, work).await
+        limit.backstop().bounded(&step.describe(), None, work).await
     };
     let took = cx.world.clock.now().saturating_sub(start);
     record(cx, step, silent, result, took)

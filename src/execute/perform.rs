@@ -40,7 +40,7 @@ pub async fn check(cx: &Context, step: &Step) -> Result<bool> {
             let engine = cx.world.engine.as_ref();
             Ok(foreign::running(engine, instance).await.map_or(true, |all| all.is_empty()))
         }
-        Action::Image(need) => Ok(!cx.images()?.must_pull(need).await?),
+        Action::Image(need) => Ok(!cx.images(&cx.retry)?.must_pull(need).await?),
         Action::Unit(grace) => units::check(&machine(), &binary()?, *grace).await,
         // The plan has a step for these only where there is something to do.
         Action::Network(_)
@@ -104,7 +104,7 @@ pub async fn apply(cx: &Context, retry: &Retry, step: &Step, attempt: u32) -> Re
         }
         Action::Unit(grace) => units::apply(&machine(), &binary()?, *grace).await,
         Action::Image(need) => {
-            cx.images()?.ensure(need).await?;
+            cx.images(retry)?.ensure(need).await?;
             changed("pulled")
         }
         Action::Network(network) => {
@@ -134,7 +134,8 @@ pub async fn apply(cx: &Context, retry: &Retry, step: &Step, attempt: u32) -> Re
             changed("created")
         }
         Action::Stop { existing, .. } => {
-            cx.engine(retry, "stop", &existing.name, async |_| stop::container(engine, existing).await).await?;
+            cx.engine_and_containers(retry, "stop", &existing.name, async |_| stop::container(engine, existing).await)
+                .await?;
             changed("stopped")
         }
         Action::Start(step) => {
@@ -144,14 +145,14 @@ pub async fn apply(cx: &Context, retry: &Retry, step: &Step, attempt: u32) -> Re
                 one_network_of_each_name(cx, step, attempt).await?;
                 containers::start(engine, step, &id).await
             };
-            cx.engine(retry, "start", name, start).await?;
+            cx.engine_and_containers(retry, "start", name, start).await?;
             cx.remember(name, id);
             changed("started")
         }
         Action::Ready { service, containers, until } => ready(cx, retry, service, containers, *until).await,
         Action::Remove { existing, why } => {
-            cx.engine(retry, "remove", &existing.name, async |_| containers::remove(engine, existing, why).await)
-                .await?;
+            let remove = async |_| containers::remove(engine, existing, why).await;
+            cx.engine_and_containers(retry, "remove", &existing.name, remove).await?;
             changed("removed")
         }
         Action::Prune { images } => {

@@ -1,4 +1,4 @@
-//! Readiness, driven by the engine's events: nothing is polled.
+//! Readiness, driven by the engine's events; only where none come for a while are the containers looked at without one.
 //!
 //! First the events are subscribed to, then each container is looked at, then again whenever something happens to it. A
 //! stream that breaks is taken up again, and everything is looked at once more.
@@ -27,6 +27,12 @@ use crate::{
     world::{Clock, Engine, EngineEvent},
 };
 use verdict::Verdict;
+
+/// A stream of events that has died says nothing, like one where nothing happens.
+const QUIET: Duration = Duration::from_secs(15);
+
+/// How long the last lines of a container are waited for.
+const TAIL_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A container that is waited for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,11 +120,9 @@ impl Ready<'_> {
     ) -> Result<Option<String>> {
         self.look(open, None).await?;
         while !open.borrow().is_empty() {
-            let again = open.borrow().iter().filter_map(|w| w.again).min();
-            let timer: LocalBoxFuture<()> = match again {
-                Some(at) => self.clock.sleep(at.saturating_sub(self.clock.now())),
-                None => Box::pin(pending()),
-            };
+            let quiet = self.clock.now() + QUIET;
+            let again = open.borrow().iter().filter_map(|w| w.again).min().map_or(quiet, |at| at.min(quiet));
+            let timer = self.clock.sleep(again.saturating_sub(self.clock.now()));
             match select(events.next(), timer).await {
                 Either::Left((Some(Ok(event)), _)) => self.look(open, Some(&event.container)).await?,
                 Either::Left((Some(Err(err)), _)) => return Ok(Some(err.message)),
@@ -172,9 +176,17 @@ impl Ready<'_> {
                 Ok(false)
             }
             Verdict::Failed(cause, why) => {
-                let output = self.engine.logs(&target.id, TAIL).await.unwrap_or_default();
+                let output = self.tail(&target.id).await;
                 Err(Error::new(cause, format!("container {} {why}", target.name)).output(output))
             }
+        }
+    }
+
+    /// The last lines of a container; an engine that does not answer must not hold the verdict.
+    async fn tail(&self, id: &str) -> Vec<String> {
+        match select(self.engine.logs(id, TAIL), self.clock.sleep(TAIL_PATIENCE)).await {
+            Either::Left((lines, _)) => lines.unwrap_or_default(),
+            Either::Right(_) => Vec::new(),
         }
     }
 
@@ -182,7 +194,7 @@ impl Ready<'_> {
         let told: Vec<String> = open.iter().map(|w| format!("{} {}", w.target.name, w.why)).collect();
         let message = format!("not ready within {}: {}", seconds(timeout), told.join(", "));
         let output = match open.first() {
-            Some(first) => self.engine.logs(&first.target.id, TAIL).await.unwrap_or_default(),
+            Some(first) => self.tail(&first.target.id).await,
             None => Vec::new(),
         };
         Error::new(Cause::ReadyTimeout, message).output(output)

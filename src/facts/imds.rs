@@ -179,7 +179,9 @@ impl HttpImds {
         let message = format!("metadata service {} answers {what} with HTTP {}", self.shown(), status.as_u16());
         match status {
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                Error::new(Cause::ImdsUnreachable, message).class(Class::Throttled).retry_after(wait)
+                Error::new(Cause::ImdsUnreachable, message).class(Class::Throttled).retry_after(wait).hint(
+                    "something on this machine asks instance metadata too often: its limit is for the whole machine",
+                )
             }
             status if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
                 Error::new(Cause::ImdsUnreachable, message).transient()

@@ -16,7 +16,7 @@ use crate::{
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest silence, before the first byte of the answer and between any two.
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
+const READ_TIMEOUT: Duration = Duration::from_secs(15);
 const REDIRECTS: usize = 5;
 
 /// `https://` addresses, through the proxy that the environment names. The trust store is read at the first call.
@@ -111,6 +111,9 @@ fn failed(shown: &str, err: &reqwest::Error) -> Error {
         return Error::new(Cause::SourceRefused, message);
     }
     let found = Error::new(Cause::SourceUnreachable, message);
+    if tls::too_early(err) {
+        return found.transient().hint("the clock of this machine is off: check chrony or systemd-timesyncd");
+    }
     // A certificate that is not trusted now will not be on the next try.
     if tls::refused(err) {
         return found.hint("check the clock, and add a private CA by AWS_CA_BUNDLE or the host's CA store");

@@ -20,6 +20,10 @@ pub const RETRY_AFTER_CAP: Duration = Duration::from_secs(120);
 /// and policies take a while to spread.
 pub const SETTLE: Duration = Duration::from_secs(60);
 
+/// How long work may take past its deadline to end, and to say what it waited for: longer than a command has between
+/// TERM and KILL.
+const SLACK: Duration = Duration::from_secs(15);
+
 /// How often and how long one operation is tried.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
@@ -33,6 +37,8 @@ pub struct Policy {
     pub budget: Option<Duration>,
     /// Longest time for one try.
     pub attempt_timeout: Option<Duration>,
+    /// Whether a try ends by itself when the deadline comes, as a command does that is told how long it has.
+    pub ends_itself: bool,
 }
 
 impl Policy {
@@ -43,6 +49,7 @@ impl Policy {
         attempts: None,
         budget: None,
         attempt_timeout: Some(Duration::from_secs(60)),
+        ends_itself: false,
     };
 
     /// One try, bounded only by the deadline of the run.
@@ -59,6 +66,13 @@ impl Policy {
     #[must_use]
     pub const fn attempt_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.attempt_timeout = timeout;
+        self
+    }
+
+    /// The same for tries that end by themselves when the deadline comes.
+    #[must_use]
+    pub const fn ends_itself(mut self) -> Self {
+        self.ends_itself = true;
         self
     }
 
@@ -122,6 +136,13 @@ impl Retry {
     pub fn within(&self, within: Duration) -> Self {
         let limit = self.clock.now() + within;
         Self { deadline: Some(self.deadline.map_or(limit, |d| d.min(limit))), ..self.clone() }
+    }
+
+    /// The same with a deadline a little later: for whoever watches over work that keeps this one by itself, and knows
+    /// better what it waited for.
+    #[must_use]
+    pub fn backstop(&self) -> Self {
+        Self { deadline: self.deadline.map(|d| d + SLACK), ..self.clone() }
     }
 
     /// What is left until the deadline.
@@ -213,7 +234,8 @@ impl Retry {
         op: impl Future<Output = Result<T>>,
     ) -> Result<T> {
         let now = self.clock.now();
-        let left = limit.map(|l| l.saturating_sub(now));
+        let slack = if policy.ends_itself { SLACK } else { Duration::ZERO };
+        let left = limit.map(|l| (l + slack).saturating_sub(now));
         let Some(allowed) = [left, policy.attempt_timeout].into_iter().flatten().min() else {
             return op.await;
         };

@@ -143,3 +143,15 @@ async fn patience_ends_the_waiting_and_not_a_try_that_is_under_way() {
     };
     retry.run("fetch", Policy::SERVICE, slow).await.unwrap();
 }
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_try_that_ends_itself_has_a_little_longer_than_the_deadline() {
+    for (policy, ended) in [(Policy::ONCE, 30), (Policy::ONCE.ends_itself(), 45)] {
+        let (retry, clock) = retry(30);
+        let err = retry.run("install", policy, async |_| std::future::pending::<Result<()>>().await).await.unwrap_err();
+        assert_eq!((err.cause, clock.now().as_secs()), (Cause::Deadline, ended));
+    }
+    let (retry, clock) = retry(30);
+    let err = retry.backstop().bounded("watch", None, std::future::pending::<Result<()>>()).await.unwrap_err();
+    assert_eq!((err.cause, clock.now().as_secs()), (Cause::Deadline, 45));
+}

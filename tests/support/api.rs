@@ -139,7 +139,8 @@ fn coded(status: u16, code: &str, text: &str) -> Reply {
         .with("x-amzn-requestid", "test")
 }
 
-fn ec2_error(status: u16, code: &str, text: &str) -> Reply {
+/// An error as EC2 writes it.
+pub fn ec2_error(status: u16, code: &str, text: &str) -> Reply {
     let body = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Response><Errors><Error><Code>{code}</Code>\
          <Message>{text}</Message></Error></Errors><RequestID>test</RequestID></Response>"

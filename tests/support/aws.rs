@@ -1,13 +1,21 @@
 //! All of AWS behind one address, for `AWS_ENDPOINT_URL`: S3 by path, the other services by what they look like.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicI64, Ordering},
+};
+
+use jiff::{Timestamp, fmt::strtime};
 
 use super::{
-    api::Api,
+    api::{self, Api},
     http::{Reply, Request, Server},
     imds::Instance,
-    s3::Store,
+    s3::{self, Store},
 };
+
+/// Seconds that a signature may be away from the time of the services.
+const SKEW: i64 = 900;
 
 /// What the cloud holds. Change it at any time.
 #[derive(Clone, Default)]
@@ -15,15 +23,46 @@ pub struct Cloud {
     pub store: Arc<Mutex<Store>>,
     pub api: Arc<Mutex<Api>>,
     pub instance: Arc<Mutex<Instance>>,
+    /// Seconds that the clock of the services is ahead of this machine's.
+    pub ahead: Arc<AtomicI64>,
 }
 
 impl Cloud {
     /// Answers a request to any service.
     pub fn answer(&self, request: &Request) -> Reply {
+        let now = Timestamp::now().as_second() + self.ahead.load(Ordering::Relaxed);
+        let signed = request
+            .header("x-amz-date")
+            .and_then(|at| Timestamp::strptime("%Y%m%dT%H%M%S%z", at.replace('Z', "+0000")).ok());
+        let late = signed.is_some_and(|at| at.as_second().abs_diff(now) > SKEW.unsigned_abs());
+        let date = Timestamp::from_second(now).unwrap();
+        let reply = if late { Self::too_late(request) } else { self.serve(request) };
+        reply.with("date", strtime::format("%a, %d %b %Y %H:%M:%S GMT", date).unwrap())
+    }
+
+    /// What a signature of another time gets.
+    fn too_late(request: &Request) -> Reply {
+        if request.method == "POST" && request.path == "/" {
+            return api::ec2_error(401, "AuthFailure", "AWS was not able to validate the provided access credentials");
+        }
+        let text = "The difference between the request time and the current time is too large.";
+        Reply::new(403, s3::error("RequestTimeTooSkewed", text, &request.path, "TESTREQUESTSKEW"))
+            .with("content-type", "application/xml")
+    }
+
+    fn serve(&self, request: &Request) -> Reply {
         if request.method == "POST" && request.path == "/" {
             return self.api.lock().unwrap().answer(&self.instance.lock().unwrap(), request);
         }
         self.store.lock().unwrap().answer(request)
+    }
+}
+
+impl Cloud {
+    /// Serves on this address.
+    pub fn serve_on(&self, addr: &str) -> Server {
+        let told = self.clone();
+        Server::start_on("aws", addr, None, move |request| told.answer(request))
     }
 }
 
@@ -37,9 +76,7 @@ impl Aws {
     /// On a free port; `instance` is whose tags `DescribeTags` tells.
     pub fn start(instance: Arc<Mutex<Instance>>) -> Self {
         let cloud = Cloud { instance, ..Cloud::default() };
-        let told = cloud.clone();
-        let server = Server::start("aws", move |request| told.answer(request));
-        Self { server, cloud }
+        Self { server: cloud.serve_on("127.0.0.1:0"), cloud }
     }
 
     /// Stores an object; its version id.

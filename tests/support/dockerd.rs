@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::{Value, json};
 
 use super::{
@@ -46,6 +46,11 @@ impl Engine {
         let engine = Self::spawn(dockerd, &[], &[]);
         engine.import(WEB, &[SERVE, "EXPOSE 80"]);
         engine
+    }
+
+    /// The same without any image.
+    pub fn bare_of(dockerd: &Path) -> Self {
+        Self::spawn(dockerd, &[], &[])
     }
 
     /// The engine that tests use unless they ask for another one.
@@ -205,22 +210,36 @@ impl Engine {
 
     /// The process of the engine ends and comes back, as after a crash.
     pub fn crash(&self) {
-        self.signal(Signal::KILL);
-        std::thread::sleep(Duration::from_millis(100));
+        self.restart(Signal::KILL);
+    }
+
+    /// The process of the engine ends by this signal and comes back.
+    pub fn restart(&self, signal: Signal) {
+        let old = self.process();
+        kill_process(old, signal).unwrap();
+        let start = Instant::now();
+        while test_kill_process(old).is_ok() && start.elapsed() < START {
+            std::thread::sleep(Duration::from_millis(10));
+        }
         self.wait();
     }
 
     /// The engine goes away and stays away.
     pub fn stay_down(&self) {
         fs::write(self.dir.join("stay-down"), "").unwrap();
-        self.signal(Signal::TERM);
+        kill_process(self.process(), Signal::TERM).unwrap();
         let start = Instant::now();
         while self.ask("GET", "/_ping", "").is_ok() && start.elapsed() < START {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
 
-    fn signal(&self, signal: Signal) {
+    /// The engine that was told to stay away comes back.
+    pub fn come_back(&self) {
+        fs::remove_file(self.dir.join("stay-down")).unwrap();
+    }
+
+    fn process(&self) -> Pid {
         // The pid file holds the pid inside the engine's own namespace, so the engine is found by its socket.
         let host = self.host();
         let pids = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
@@ -229,7 +248,7 @@ impl Engine {
             let mut words = words.split(|b| *b == 0);
             words.next().is_some_and(|program| program.ends_with(b"dockerd")) && words.any(|w| w == host.as_bytes())
         });
-        kill_process(engine.expect("the engine runs"), signal).unwrap();
+        engine.expect("the engine runs")
     }
 
     /// The last lines that the engine wrote.

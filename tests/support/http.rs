@@ -5,18 +5,19 @@ use std::{
     fmt::Write as _,
     io,
     net::{SocketAddr, TcpListener},
-    pin::Pin,
+    os::fd::AsFd as _,
     sync::{Arc, Mutex},
-    task::{Context, Poll},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
-use hyper::{HeaderMap, body::Frame, service::service_fn};
+use hyper::{HeaderMap, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::sync::oneshot;
+
+use super::played::Played;
 
 /// A request as the handler sees it.
 pub struct Request {
@@ -39,8 +40,10 @@ impl Request {
 pub enum End {
     /// As announced.
     Whole,
-    /// The connection breaks after this many bytes of the body.
+    /// The connection ends after this many bytes of the body, with a last word (FIN).
     Cut(usize),
+    /// The connection breaks after this many bytes of the body (RST).
+    Reset(usize),
     /// Nothing more comes after this many bytes of the body.
     Hang(usize),
     /// Nothing comes at all, not even a status.
@@ -79,8 +82,10 @@ pub enum Kind {
     Drop,
     /// No answer ever.
     Silence,
-    /// The true answer breaks off after this many bytes of its body.
+    /// The true answer ends after this many bytes of its body.
     Cut(usize),
+    /// The true answer breaks off after this many bytes of its body: the connection is reset.
+    Reset(usize),
     /// The true answer stops after this many bytes of its body, and the connection stays open.
     Hang(usize),
     /// The true answer with this header instead of its own.
@@ -92,7 +97,7 @@ pub enum Kind {
 /// A fault and the requests it hits.
 #[derive(Clone, Debug)]
 pub struct Fault {
-    kind: Kind,
+    pub(super) kind: Kind,
     method: Option<&'static str>,
     path: String,
     skip: usize,
@@ -128,7 +133,8 @@ impl Fault {
         self
     }
 
-    fn hits(&mut self, method: &str, target: &str) -> bool {
+    /// Whether a request is hit, which counts.
+    pub(super) fn hits(&mut self, method: &str, target: &str) -> bool {
         if self.count == 0 || self.method.is_some_and(|m| m != method) || !target.contains(&self.path) {
             return false;
         }
@@ -264,7 +270,8 @@ async fn accept(listener: TcpListener, tls: Option<Arc<tokio_rustls::rustls::Ser
         let shared = shared.clone();
         let tls = tls.clone();
         tokio::spawn(async move {
-            let service = service_fn(|request| answer(&shared, request));
+            let socket = stream.as_fd().try_clone_to_owned().map(std::net::TcpStream::from);
+            let service = service_fn(|request| answer(&shared, socket.as_ref().ok(), request));
             let server = hyper::server::conn::http1::Builder::new();
             // A client that goes away, or a fault that was played, is no matter of the server.
             let _ = match tls {
@@ -280,6 +287,7 @@ async fn accept(listener: TcpListener, tls: Option<Arc<tokio_rustls::rustls::Ser
 
 async fn answer(
     shared: &Shared,
+    socket: Option<&std::net::TcpStream>,
     request: hyper::Request<hyper::body::Incoming>,
 ) -> Result<hyper::Response<Played>, io::Error> {
     let (parts, body) = request.into_parts();
@@ -320,6 +328,9 @@ async fn answer(
     if reply.end == End::Silence {
         std::future::pending::<()>().await;
     }
+    if let (End::Reset(_), Some(socket)) = (reply.end, socket) {
+        tokio::net::TcpStream::from_std(socket.try_clone()?)?.set_zero_linger()?;
+    }
     access.status = reply.status;
     shared.log.lock().unwrap().push(access);
     Ok(respond(&request.method, reply))
@@ -329,6 +340,7 @@ async fn spoil(mut reply: Reply, kind: Kind) -> Reply {
     match kind {
         Kind::Delay(wait) => tokio::time::sleep(wait).await,
         Kind::Cut(after) => reply.end = End::Cut(after),
+        Kind::Reset(after) => reply.end = End::Reset(after),
         Kind::Hang(after) => reply.end = End::Hang(after),
         Kind::Header(name, value) => reply = reply.with(name, value),
         Kind::Corrupt => {
@@ -354,9 +366,9 @@ fn respond(method: &str, reply: Reply) -> hyper::Response<Played> {
     let (data, end) = match reply.end {
         _ if method == "HEAD" => (Bytes::new(), End::Whole),
         End::Whole | End::Silence => (reply.body, End::Whole),
-        End::Cut(n) | End::Hang(n) => (reply.body.slice(..n.min(reply.body.len())), reply.end),
+        End::Cut(n) | End::Reset(n) | End::Hang(n) => (reply.body.slice(..n.min(reply.body.len())), reply.end),
     };
-    response.body(Played { data: Some(data).filter(|d| !d.is_empty()), end }).unwrap()
+    response.body(Played::new(data, end)).unwrap()
 }
 
 fn percent(path: &str) -> String {
@@ -369,24 +381,4 @@ fn percent(path: &str) -> String {
         rest = if byte.is_some() { &tail[2..] } else { tail };
     }
     String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// A body that ends as told.
-struct Played {
-    data: Option<Bytes>,
-    end: End,
-}
-
-impl hyper::body::Body for Played {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        match (self.data.take(), self.end) {
-            (Some(data), _) => Poll::Ready(Some(Ok(Frame::data(data)))),
-            (None, End::Whole | End::Silence) => Poll::Ready(None),
-            (None, End::Cut(_)) => Poll::Ready(Some(Err(io::Error::other("cut")))),
-            (None, End::Hang(_)) => Poll::Pending,
-        }
-    }
 }

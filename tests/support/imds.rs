@@ -67,6 +67,8 @@ pub struct Instance {
     pub role: Option<String>,
     /// The profile is announced, its credentials are not there yet.
     pub credentials_late: bool,
+    /// The session token that the credentials carry.
+    pub session: String,
     pub tags: BTreeMap<String, String>,
     /// Whether the instance lets its metadata tell its tags.
     pub tags_in_metadata: bool,
@@ -89,6 +91,7 @@ impl Default for Instance {
             kind: "t3.small".into(),
             role: Some(ROLE.into()),
             credentials_late: false,
+            session: SESSION_TOKEN.into(),
             tags: BTreeMap::new(),
             tags_in_metadata: true,
             lifecycle_state: None,
@@ -226,7 +229,7 @@ fn tree(i: &Instance, tags: bool) -> BTreeMap<String, String> {
         tree.insert("/meta-data/iam/info".into(), info.to_string());
         if !i.credentials_late {
             let keys = json!({ "Code": "Success", "LastUpdated": "2026-11-20T08:00:00Z", "Type": "AWS-HMAC",
-                "AccessKeyId": ACCESS_KEY, "SecretAccessKey": SECRET_KEY, "Token": SESSION_TOKEN,
+                "AccessKeyId": ACCESS_KEY, "SecretAccessKey": SECRET_KEY, "Token": i.session,
                 "Expiration": "2099-01-01T00:00:00Z" });
             tree.insert(format!("/meta-data/iam/security-credentials/{role}"), keys.to_string());
         }

@@ -19,8 +19,8 @@ unshare --mount --pid --fork --kill-child --mount-proc sh -c '
         "$dockerd" --host "unix://$dir/docker.sock" --data-root "$dir/data" --exec-root "$dir/exec" \
             --pidfile "$dir/docker.pid" --config-file "$dir/daemon.json" "$@" >> "$dir/dockerd.log" 2>&1
         rm -f "$dir/docker.pid"
-        test -e "$dir/stay-down" && exec sleep infinity
         sleep 0.2
+        while test -e "$dir/stay-down"; do sleep 0.2; done
     done' sh "$dir" "$dockerd" --cgroup-parent "$name" "$@" < /dev/null &
 engine=$!
 cat > /dev/null

@@ -23,6 +23,15 @@ struct Content {
     login: Option<String>,
 }
 
+impl Content {
+    fn push(&mut self, name: &str, tag: &str, image: &Image) {
+        self.blobs.extend(image.blobs.iter().cloned());
+        for reference in [tag, &image.digest] {
+            self.manifests.insert(format!("{name}:{reference}"), (image.manifest.clone(), image.media_type));
+        }
+    }
+}
+
 /// The running registry.
 pub struct Registry {
     pub server: Server,
@@ -37,26 +46,37 @@ impl Registry {
 
     /// On this address.
     pub fn start_on(addr: &str) -> Self {
-        let content = Arc::new(Mutex::new(Content::default()));
+        Self::serve(addr, Arc::default())
+    }
+
+    fn serve(addr: &str, content: Arc<Mutex<Content>>) -> Self {
         let told = content.clone();
         let server = Server::start_on("registry", addr, None, move |request| answer(&told.lock().unwrap(), request));
         Self { server, content }
     }
 
+    /// On this address, with an image from the first moment on.
+    pub fn with(addr: &str, name: &str, tag: &str, image: &Image) -> Self {
+        let content = Arc::new(Mutex::new(Content::default()));
+        content.lock().unwrap().push(name, tag, image);
+        Self::serve(addr, content)
+    }
+
     /// Offers an image; the reference to pull it by. Offered again, the tag moves.
     pub fn push(&self, name: &str, tag: &str, image: &Image) -> String {
-        let mut content = self.content.lock().unwrap();
-        content.blobs.extend(image.blobs.iter().cloned());
-        for reference in [tag, &image.digest] {
-            let manifest = (image.manifest.clone(), image.media_type);
-            content.manifests.insert(format!("{name}:{reference}"), manifest);
-        }
+        self.content.lock().unwrap().push(name, tag, image);
         format!("{}/{name}:{tag}", self.server.addr)
     }
 
     /// Asks everyone for this login from now on.
     pub fn require(&self, user: &str, password: &str) {
         self.content.lock().unwrap().login = Some(format!("{user}:{password}"));
+    }
+
+    /// The refusal that sends a client to this registry for a token.
+    pub fn unauthorised(&self) -> Reply {
+        let challenge = format!("Bearer realm=\"{}/token\",service=\"test\"", self.server.url());
+        error(401, "UNAUTHORIZED", "authentication required").with("www-authenticate", challenge)
     }
 
     /// A `config.json` of Docker with this login.
@@ -67,6 +87,9 @@ impl Registry {
 }
 
 fn answer(content: &Content, request: &Request) -> Reply {
+    if request.path == "/token" {
+        return Reply::new(200, json!({ "token": "test" }).to_string()).with("content-type", "application/json");
+    }
     if let Some(login) = &content.login {
         let wanted = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(login));
         if request.header("authorization") != Some(&wanted) {

@@ -6,6 +6,7 @@ use std::{
     fmt::Write as _,
 };
 
+use base64::Engine as _;
 use sha2::{Digest as _, Sha256};
 
 use super::{
@@ -135,6 +136,9 @@ fn authorise(request: &Request, bucket: &Bucket) -> Result<(), Refused> {
         let text = "The AWS Access Key Id you provided does not exist in our records.";
         return Err(Refused::new(403, "InvalidAccessKeyId", text));
     }
+    if request.header("x-amz-security-token").is_some_and(|token| token.starts_with("expired")) {
+        return Err(Refused::new(400, "ExpiredToken", "The provided token has expired."));
+    }
     if request.header("x-amz-security-token") != Some(SESSION_TOKEN) {
         return Err(Refused::new(400, "InvalidToken", "The provided token is malformed or otherwise invalid."));
     }
@@ -174,7 +178,12 @@ fn get(bucket: &Bucket, key: &str, request: &Request) -> Result<Reply, Refused> 
         .with("x-amz-version-id", &version.id)
         .with("content-type", "binary/octet-stream")
         .with("last-modified", "Fri, 20 Nov 2026 08:00:00 GMT")
-        .with("accept-ranges", "bytes"))
+        .with("accept-ranges", "bytes")
+        .with("x-amz-checksum-crc32", base64::engine::general_purpose::STANDARD.encode(crc32(&version.body))))
+}
+
+fn crc32(body: &[u8]) -> [u8; 4] {
+    crc32fast::hash(body).to_be_bytes()
 }
 
 fn list(name: &str, bucket: &Bucket, request: &Request, page: usize) -> Reply {

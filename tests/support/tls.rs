@@ -1,24 +1,20 @@
 //! A certificate authority of the test's own, for services under their real names.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
-    process::Command,
     sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+};
 use tokio_rustls::rustls::{
     ServerConfig,
     crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
 };
-
-const ISSUE: &str = r#"set -eu
-openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj '/CN=rolecall test CA' \
-    -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign
-openssl req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj '/CN=rolecall test server'
-printf 'subjectAltName=%s\nbasicConstraints=CA:FALSE\nextendedKeyUsage=serverAuth\n' "$1" > ext
-openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile ext -out server.pem
-"#;
 
 /// An authority and one certificate for these names.
 pub struct Authority {
@@ -28,19 +24,42 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// Issues the certificate in this folder; needs `openssl`.
+    /// Issues the certificate, and keeps that of the authority in this folder.
     pub fn new(dir: &Path, names: &[&str]) -> Self {
-        let names: Vec<String> = names.iter().map(|n| format!("DNS:{n}")).collect();
-        let issued = Command::new("sh").args(["-c", ISSUE, "sh", &names.join(",")]).current_dir(dir).output().unwrap();
-        assert!(issued.status.success(), "{}", String::from_utf8_lossy(&issued.stderr));
-        let chain = CertificateDer::pem_file_iter(dir.join("server.pem")).unwrap().map(Result::unwrap).collect();
-        let key = PrivateKeyDer::from_pem_file(dir.join("server.key")).unwrap();
+        Self::valid_in(dir, names, Duration::ZERO)
+    }
+
+    /// The same with a certificate that is not valid before so much later.
+    pub fn valid_in(dir: &Path, names: &[&str], later: Duration) -> Self {
+        let mut authority = params(&[], "rolecall test CA");
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        authority.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let key = KeyPair::generate().unwrap();
+        let ca = dir.join("ca.pem");
+        fs::write(&ca, authority.self_signed(&key).unwrap().pem()).unwrap();
+        let issuer = Issuer::new(authority, key);
+
+        let mut server = params(names, "rolecall test server");
+        server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        if later > Duration::ZERO {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+            server.not_before = rcgen::date_time_ymd(1970, 1, 1) + now + later;
+        }
+        let key = KeyPair::generate().unwrap();
+        let chain = vec![server.signed_by(&key, &issuer).unwrap().der().clone()];
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let server = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
             .with_single_cert(chain, key)
             .unwrap();
-        Self { ca: dir.join("ca.pem"), server: Arc::new(server) }
+        Self { ca, server: Arc::new(server) }
     }
+}
+
+fn params(names: &[&str], common: &str) -> CertificateParams {
+    let mut params = CertificateParams::new(names.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap();
+    params.distinguished_name.push(DnType::CommonName, common);
+    params
 }

@@ -15,7 +15,7 @@ fn answer(status: u16, code: &str) -> Answer {
 /// Every class of error of S3, EC2, SSM, Secrets Manager and ECR.
 #[test]
 fn every_answer_has_its_class_and_cause() {
-    use Cause::{SourceDenied as D, SourceNotFound as N, SourceUnreachable as U};
+    use Cause::{CredentialsExpired as E, SourceDenied as D, SourceNotFound as N, SourceUnreachable as U};
     use Class::{Denied, Permanent, Throttled, Transient};
     for (status, code, class, cause) in [
         // S3
@@ -29,7 +29,7 @@ fn every_answer_has_its_class_and_cause() {
         (403, "SignatureDoesNotMatch", Denied, D),
         (403, "InvalidObjectState", Permanent, U),
         (403, "RequestTimeTooSkewed", Transient, U),
-        (400, "ExpiredToken", Transient, U),
+        (400, "ExpiredToken", Transient, E),
         (400, "RequestTimeout", Transient, U),
         (400, "InvalidRequest", Permanent, U),
         (416, "InvalidRange", Permanent, U),
@@ -54,13 +54,13 @@ fn every_answer_has_its_class_and_cause() {
         (400, "ResourceNotFoundException", Permanent, N),
         (400, "AccessDeniedException", Denied, D),
         (400, "UnrecognizedClientException", Denied, D),
-        (400, "ExpiredTokenException", Transient, U),
+        (400, "ExpiredTokenException", Transient, E),
         (400, "ValidationException", Permanent, U),
     ] {
         let err = Failure::Answer(answer(status, code)).error(&CALL);
         assert_eq!((err.class, err.cause), (class, cause), "{status} {code}");
         assert!(err.message.starts_with("could not read s3://bucket/key: HTTP "), "{err}");
-        assert_eq!(err.need.is_some(), class == Denied, "{status} {code}");
+        assert_eq!(err.need.is_some(), class == Denied || cause == E, "{status} {code}");
     }
 }
 
@@ -91,8 +91,20 @@ fn an_answer_is_told_with_its_code_words_and_request() {
         "{err}"
     );
     assert_eq!((err.class, err.retry_after), (Class::Throttled, Some(Duration::from_secs(3))));
+}
+
+#[test]
+fn a_refusal_by_a_service_of_another_time_is_of_the_clock() {
+    for code in ["AuthFailure", "SignatureDoesNotMatch", "InvalidSignatureException", "RequestExpired"] {
+        let err = Failure::Answer(Answer { skewed: true, ..answer(401, code) }).error(&CALL);
+        assert_eq!((err.class, err.cause), (Class::Transient, Cause::SourceUnreachable), "{code}");
+        assert!(err.to_string().contains("clock"), "{err}");
+    }
     let skewed = Failure::Answer(answer(403, "RequestTimeTooSkewed")).error(&CALL);
     assert!(skewed.to_string().contains("clock"), "{skewed}");
+    assert!(super::skewed("Fri, 20 Nov 2020 08:00:00 GMT") && !super::skewed("yesterday"));
+    let now = DateTime::from(std::time::SystemTime::now()).fmt(Format::HttpDate).unwrap();
+    assert!(!super::skewed(&now), "{now}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ fn pull(image: &str, err: Bollard) -> Error {
 
 #[test]
 fn every_answer_of_a_registry_has_a_class() {
-    use Cause::{DiskFull, ImageDenied, ImageNotFound, ImagePull};
+    use Cause::{ChecksumMismatch, DiskFull, ImageDenied, ImageNotFound, ImagePull};
     use Class::{Permanent, Throttled, Transient};
     let table = [
         ("toomanyrequests: You have reached your pull rate limit.", ImagePull, Throttled),
@@ -29,6 +29,10 @@ fn every_answer_of_a_registry_has_a_class() {
         ("no matching manifest for linux/arm64/v8 in the manifest list entries", ImageNotFound, Permanent),
         ("write /var/lib/docker/tmp/x: no space left on device", DiskFull, Permanent),
         ("Get \"https://r.io/v2/\": x509: certificate signed by unknown authority", ImagePull, Permanent),
+        ("x509: certificate has expired or is not yet valid: current time is before", ImagePull, Transient),
+        ("Get \"http://10.0.0.1:40143/v2/\": connect: connection refused", ImagePull, Transient),
+        ("error pulling r.io/a:1 sha256:4031404e: EOF", ImagePull, Transient),
+        ("filesystem layer verification failed for digest sha256:404a", ChecksumMismatch, Transient),
         ("http: server gave HTTP response to HTTPS client", ImagePull, Permanent),
         ("Get \"https://r.io/v2/\": dial tcp 10.0.0.1:443: connect: connection refused", ImagePull, Transient),
         ("Get \"https://r.io/v2/\": dial tcp: lookup r.io on 127.0.0.53:53: server misbehaving", ImagePull, Transient),
@@ -81,6 +85,12 @@ fn every_answer_of_the_engine_has_a_class() {
             Permanent,
         ),
         (500, "could not select device driver \"\" with capabilities: [[gpu]]", ContainerFailed, Permanent),
+        (
+            500,
+            "failed to update store for object type *libnetwork.endpointCnt: open : no such file",
+            EngineRefused,
+            Transient,
+        ),
         (500, "something odd", EngineRefused, Transient),
         (501, "not here", EngineRefused, Permanent),
         (502, "bad gateway", EngineRefused, Transient),

@@ -38,12 +38,13 @@ const SIGNS: Signs = Signs {
         "Could not resolve",
         "Could not connect",
         "Connection failed",
+        "is not valid yet",
         "dpkg was interrupted",
     ],
 };
 
 /// Mirrors are asked under a policy of their own: a try may take minutes.
-const MIRRORS: Policy = Policy::SERVICE.attempt_timeout(None);
+const MIRRORS: Policy = Policy::SERVICE.attempt_timeout(None).ends_itself();
 
 pub(super) async fn missing(machine: &Machine, names: &[String]) -> Result<Vec<String>> {
     let plain = |name: &str| name.split(['=', ':']).next().unwrap_or_default().to_owned();

@@ -27,7 +27,7 @@ const SIGNS: Signs = Signs {
     ],
 };
 
-const MIRRORS: Policy = Policy::SERVICE.attempt_timeout(None);
+const MIRRORS: Policy = Policy::SERVICE.attempt_timeout(None).ends_itself();
 
 pub(super) async fn missing(machine: &Machine, names: &[String]) -> Result<Vec<String>> {
     let query = Command::new(["rpm", "--query", "--whatprovides"].map(String::from).into_iter().chain(names.to_vec()));

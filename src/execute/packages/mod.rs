@@ -114,10 +114,11 @@ impl<'a> Packages<'a> {
             return Ok(Outcome::Unchanged);
         }
         info!(target: "packages", "installing {}", missing.join(" "));
-        match self.kind {
-            Kind::Apt => apt::install(self.machine, &missing, recommends).await?,
-            Kind::Dnf => dnf::install(self.machine, &missing).await?,
-        }
+        let installed = match self.kind {
+            Kind::Apt => apt::install(self.machine, &missing, recommends).await,
+            Kind::Dnf => dnf::install(self.machine, &missing).await,
+        };
+        installed.map_err(|err| cut_short(&format!("install {}", missing.join(" ")), err))?;
         Ok(Outcome::Changed(format!("installed {}", missing.join(" "))))
     }
 
@@ -126,12 +127,22 @@ impl<'a> Packages<'a> {
     /// # Errors
     /// As [`Packages::install`].
     pub async fn upgrade(&self, upgrade: Upgrade) -> Result<Outcome> {
-        match (upgrade, self.kind) {
+        let upgraded = match (upgrade, self.kind) {
             (Upgrade::None, _) => Ok(Outcome::Unchanged),
             (_, Kind::Apt) => apt::upgrade(self.machine, upgrade == Upgrade::Security).await,
             (_, Kind::Dnf) => dnf::upgrade(self.machine, upgrade == Upgrade::Security).await,
-        }
+        };
+        upgraded.map_err(|err| cut_short("upgrade packages", err))
     }
+}
+
+/// The error of a package manager that the deadline ended: the mirror that it waited for is in its last lines.
+fn cut_short(what: &str, err: Error) -> Error {
+    if err.cause != Cause::Deadline {
+        return err;
+    }
+    let message = format!("could not {what}: {}", err.message);
+    Error { message, ..err.instead_of_deadline(Cause::PackagesFailed) }
 }
 
 /// Whether all these packages are installed.
@@ -173,7 +184,15 @@ fn failure(what: &str, finished: &Finished, signs: &Signs) -> Error {
         let (_, rest) = signs.unknown.iter().find_map(|sign| line.split_once(sign))?;
         Some(rest.trim_matches([' ', ':', '\'', '"', '.']).to_owned())
     };
-    let last = || finished.tail.iter().rev().find(|line| !line.trim().is_empty()).cloned().unwrap_or_default();
+    // What dpkg, or the first complaint about a mirror or a lock, says was wrong; the last line says only that
+    // something was.
+    let complaint = || {
+        let dpkg = finished.tail.windows(2).find(|lines| lines[0].starts_with("dpkg: error processing"));
+        let telling = |line: &&String| signs.lock.iter().chain(signs.mirror).any(|sign| line.contains(sign));
+        let last = || finished.tail.iter().rev().find(|line| !line.trim().is_empty());
+        let found = dpkg.map(|lines| &lines[1]).or_else(|| finished.tail.iter().find(telling)).or_else(last);
+        found.map(|line| line.trim().to_owned()).unwrap_or_default()
+    };
     let output = finished.tail.clone();
     if has(&["No space left on device", "not have enough free space", "needs more space", "insufficient space"]) {
         return Error::new(Cause::DiskFull, format!("could not {what}: no space left on the disk"))
@@ -185,7 +204,12 @@ fn failure(what: &str, finished: &Finished, signs: &Signs) -> Error {
             .hint("check its spelling for this distribution and release, and that its repository is set up")
             .output(output);
     }
-    let error = Error::new(Cause::PackagesFailed, format!("could not {what}: exit {}: {}", finished.code, last()));
+    let error = Error::new(Cause::PackagesFailed, format!("could not {what}: exit {}: {}", finished.code, complaint()));
+    let error = if has(&["is not valid yet"]) {
+        error.hint("the clock of this machine is off: check chrony or systemd-timesyncd")
+    } else {
+        error
+    };
     let error = if has(signs.lock) || has(signs.mirror) { error.transient() } else { error };
     error.output(output)
 }
