@@ -198,8 +198,9 @@ fn runs_that_fail_quote_no_secret() {
         ("  web: { image: \"127.0.0.1:9/${OBJECT}:1\" }\n", quiet, 1, "image-pull", true),
         ("  web: { image: \"{image}\", extra_hosts: [\"h=${WHOLE}\"] }\n", quiet, 1, "engine-refused", true),
         (
+            // With a health check it cannot pass for running in the moment before it ends.
             "  web: { image: \"{image}\", init: true, secrets: [PARAMETER], command: [sh, -c, \"cat /run/secrets/PARAMETER; exit \
-             9\"], restart: \"no\", ports: [80] }\n",
+             9\"], restart: \"no\", ports: [80], healthcheck: { test: [CMD, \"true\"], interval: 60s } }\n",
             quiet,
             1,
             "container-failed",

@@ -43,7 +43,7 @@ fn a_kill_after_any_record_is_healed_4_of_4() {
 #[test]
 fn a_kill_at_any_moment_is_healed() {
     let number = |name: &str, default| std::env::var(name).map_or(default, |text| text.parse::<u64>().unwrap());
-    let (kills, seed) = (number("ROLECALL_TEST_KILLS", 20), number("ROLECALL_TEST_SEED", 1));
+    let (kills, seed) = (number("ROLECALL_TEST_KILLS", 12), number("ROLECALL_TEST_SEED", 1));
     let stage = Stage::new();
     let pace = stage.reset();
     let (wanted, _, took) = stage.undisturbed();

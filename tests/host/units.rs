@@ -30,8 +30,9 @@ fn the_run_is_started_again_only_where_that_can_help() {
     machine.sh("systemd-analyze verify rolecall.service rolecall-containers.service");
     for (code, again) in [(0, false), (1, false), (2, false), (3, false), (4, true), (5, false), (6, false)] {
         machine.sh(&format!(
-            "systemctl stop rolecall; rm -f /srv/calls; echo {code} >/srv/code; systemctl start rolecall"
+            "systemctl stop rolecall; rm -f /srv/calls; echo {code} >/srv/code; systemctl start --no-block rolecall"
         ));
+        machine.until("[ -s /srv/calls ]", Duration::from_secs(30));
         if again {
             machine.until("[ $(wc -l </srv/calls) -ge 7 ]", Duration::from_secs(30));
             machine.sh("[ $(systemctl show -P ActiveState rolecall) != failed ]");
@@ -50,8 +51,8 @@ fn the_run_is_started_again_only_where_that_can_help() {
 #[test]
 fn the_containers_are_stopped_when_the_machine_goes_down_also_after_a_run_that_failed() {
     let machine = machine("grace");
-    machine.sh("echo 1 >/srv/code; systemctl start rolecall-containers; systemctl start rolecall; sleep 1");
-    assert_eq!(machine.sh("systemctl is-failed rolecall").trim(), "failed");
+    machine.sh("echo 1 >/srv/code; systemctl start rolecall-containers; systemctl start --no-block rolecall");
+    machine.until("systemctl is-failed rolecall", Duration::from_secs(30));
     machine.sh("echo 0 >/srv/code; systemctl poweroff");
     machine.wait_off();
     machine.boot();
