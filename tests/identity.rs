@@ -129,7 +129,7 @@ fn a_second_run_is_told_who_holds_the_lock_and_changes_nothing() {
         std::thread::sleep(Duration::from_millis(10));
     }
     let holder = fs::read_to_string(bed.agent.state.join("lock")).unwrap();
-    let (pid, since) = holder.trim().split_once(' ').unwrap();
+    let [pid, since, "run"] = holder.split_whitespace().collect::<Vec<_>>()[..] else { panic!("{holder}") };
     let (files, status) = (bed.agent.files(), bed.agent.status());
     assert_eq!(status["pid"].to_string(), pid);
     bed.fails(6, "locked").names(&format!("(pid {pid}, since {since})")).hints("rolecall status --wait");
