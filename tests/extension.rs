@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::support::{
     bed::{BUCKET, Bed},
-    client::get,
+    client::served,
     image::Image,
     registry::Registry,
 };
@@ -108,5 +108,5 @@ fn nothing_is_ready_before_its_health_check_says_so() {
         interval: 1s, retries: 10 }\n";
     bed.compose("shop", compose);
     bed.run().ready();
-    assert_eq!(get(8090, "/").unwrap().status, 200);
+    assert_eq!(served(8090, "/").status, 200);
 }

@@ -233,7 +233,7 @@ fn with_metadata_alone_it_boots() {
     let run = warns(agent.run(&["run"]), "source-unreachable");
     assert!(run.stderr.contains(" tries in "), "{}", run.told());
     assert!(run_of(&bed, &["app-web-1", "app-every-1"]), "{:?}", there(&bed));
-    assert_eq!(crate::support::client::get(8080, "/").unwrap().status, 200);
+    assert_eq!(crate::support::client::served(8080, "/").status, 200);
     assert_eq!(registry.server.log().len() + bed.aws.server.log().len(), 0, "{}", registry.server.told());
 }
 

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{bed::Bed, client::get, dockerd::Engine};
+use crate::support::{bed::Bed, client::served, dockerd::Engine};
 
 const WEB: &str = "rolecall-test/web:1";
 
@@ -27,7 +27,7 @@ fn a_project_launches_and_a_second_run_changes_nothing() {
     );
     bed.run().ready();
     assert_eq!(bed.engine().names(), ["shop-cache-1", "shop-web-1", "shop-worker-1"]);
-    assert_eq!(get(8080, "/").unwrap().text(), "the shop\n");
+    assert_eq!(served(8080, "/").text(), "the shop\n");
     let env = bed.engine().inspect("shop-worker-1")["Config"]["Env"].to_string();
     assert!(env.contains("QUEUE=orders"), "{env}");
     let before = (bed.engine().snapshot(), bed.agent.project("shop"));

@@ -27,7 +27,7 @@ fn one_script_named_by_the_bootstrap_tag_pulls_an_image_and_runs_it_with_its_fol
     bed.aws.put(BUCKET, "deploy/webserver.sh", script);
     bed.imds.tag("Bootstrap", &format!("s3://{BUCKET}/deploy/webserver.sh"));
     bed.run().ready();
-    let served = crate::support::client::get(8080, "/").unwrap();
+    let served = crate::support::client::served(8080, "/");
     assert_eq!(served.text(), "served\n");
     let id = bed.engine().inspect("web")["Id"].clone();
     bed.run().ready().says("nothing to do");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::support::{
-    client::{To, get, request},
+    client::{To, request, served},
     dockerd::{Engine, WEB},
     http::{Fault, Kind},
     image::Image,
@@ -87,7 +87,7 @@ fn the_engine_is_real_and_gone_afterwards() {
         "ExposedPorts": { "80/tcp": {} } });
     engine.post("/containers/create?name=web", &body);
     engine.post("/containers/web/start", &json!(null));
-    assert_eq!(get(port, "/").unwrap().text(), "hello\n");
+    assert_eq!(served(port, "/").text(), "hello\n");
     assert_eq!(engine.names(), ["web"]);
     let dir = engine.dir.clone();
     engine.crash();

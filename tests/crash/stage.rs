@@ -200,7 +200,7 @@ x-rolecall: {{ host: {{ prune: true, containers-dir: \"{1}\" }} }}
     pub(super) fn undisturbed(&self) -> (Value, usize, Duration) {
         let before = self.lines();
         let took = self.run().ready().took;
-        assert_eq!(crate::support::client::get(8080, "/").unwrap().text(), "the shop\n");
+        assert_eq!(crate::support::client::served(8080, "/").text(), "the shop\n");
         (picture(&self.bed), self.lines() - before, took)
     }
 

@@ -1,16 +1,13 @@
 //! The machines that faults are played on, and what an undisturbed run makes of each.
 
-use std::{
-    fs,
-    time::{Duration, Instant},
-};
+use std::{fs, time::Duration};
 
 use rolecall::fetch::sha256;
 
 use crate::support::{
     agent::{Outcome, Running},
     bed::{BUCKET, Bed},
-    client::get,
+    client::served,
     http::{Reply, Request, Server},
     image::Image,
     net::free_port,
@@ -193,16 +190,7 @@ impl Machine {
     fn answers(&self) {
         assert_eq!(self.bed.engine().names(), ["shop-web-1"]);
         assert_eq!(self.bed.engine().inspect("shop-web-1")["RestartCount"], 0);
-        // It runs, and may take a moment until it listens.
-        let start = Instant::now();
-        let answer = loop {
-            match get(8080, "/index.html") {
-                Ok(answer) => break answer.text(),
-                Err(err) => assert!(start.elapsed() < Duration::from_secs(20), "no answer: {err}"),
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        };
-        assert_eq!(answer, "hello\n");
+        assert_eq!(served(8080, "/index.html").text(), "hello\n");
     }
 
     /// The server that is not of the cloud.

@@ -76,3 +76,15 @@ where
 pub fn get(port: u16, path: &str) -> io::Result<Answer> {
     request(&To::Tcp(format!("127.0.0.1:{port}")), "GET", path, &[], "")
 }
+
+/// What a container serves on a published port. It runs before it listens, and its port is open before that.
+pub fn served(port: u16, path: &str) -> Answer {
+    let start = std::time::Instant::now();
+    loop {
+        match get(port, path) {
+            Ok(answer) => return answer,
+            Err(err) => assert!(start.elapsed().as_secs() < 20, "port {port} serves nothing: {err}"),
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
