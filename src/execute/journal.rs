@@ -184,11 +184,14 @@ fn content(path: &Path) -> Result<Option<Vec<u8>>> {
 }
 
 /// A name beside the journal that nothing has yet.
+/// A free name beside the journal. `why` may come from the journal itself, so it is made fit for a name.
 fn aside(path: &Path, why: &str) -> PathBuf {
+    let fit = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' };
+    let why: String = why.chars().map(fit).take(64).collect();
     let now = jiff::Timestamp::now().as_second();
     let names = (0..).map(|n| if n == 0 { format!("{why}.{now}") } else { format!("{why}.{now}.{n}") });
     let free = names.map(|name| path.with_extension(name)).find(|aside| aside.symlink_metadata().is_err());
-    free.unwrap_or_else(|| path.with_extension(why))
+    free.unwrap_or_else(|| path.with_extension(&why))
 }
 
 /// The format of a newer agent's records, which count as ours from now on.

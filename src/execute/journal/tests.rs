@@ -75,6 +75,17 @@ fn the_state_of_another_instance_is_set_aside() {
 }
 
 #[test]
+fn an_instance_that_is_no_file_name_is_set_aside_all_the_same() {
+    for odd in ["../../i-1", "i/1", "", &"i".repeat(400)] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal.jsonl");
+        Journal::open(&path, odd).unwrap().write(run(odd), true).unwrap();
+        assert!(!Journal::open(&path, "i-2").unwrap().past().ran, "{odd}");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "{odd}");
+    }
+}
+
+#[test]
 fn compaction_keeps_what_is_done_and_the_last_runs() {
     let mut all = Vec::new();
     for n in 0..10 {
