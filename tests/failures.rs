@@ -14,12 +14,11 @@ use rustix::process::{Pid, Signal};
 
 use crate::support::{
     bed::Bed,
+    docs::written,
     http::{Fault, Kind},
 };
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/errors.md");
-const BEGIN: &str = "<!-- Written by a test: ROLECALL_WRITE_DOCS=1 cargo test --test tests failures -->\n";
-const END: &str = "<!-- To here. -->\n";
 
 /// The table of causes, from the code.
 fn table() -> String {
@@ -40,15 +39,7 @@ fn rows(text: &str) -> Vec<[String; 4]> {
 
 #[test]
 fn the_table_of_causes_is_that_of_the_code() {
-    let text = fs::read_to_string(FILE).unwrap();
-    let (before, rest) = text.split_once(BEGIN).expect("the mark before the table");
-    let (_, after) = rest.split_once(END).expect("the mark behind the table");
-    let wanted = format!("{before}{BEGIN}{}{END}{after}", table());
-    if std::env::var_os("ROLECALL_WRITE_DOCS").is_some() {
-        fs::write(FILE, wanted).unwrap();
-        return;
-    }
-    assert!(text == wanted, "docs/errors.md is not what ROLECALL_WRITE_DOCS=1 would write:\n{}", table());
+    written("errors.md", "failures", &table());
 }
 
 #[test]

@@ -19,7 +19,7 @@ use crate::{
         journal::{Event, Journal},
         launch,
         look::{self, Look},
-        remembered, secrets,
+        remembered, secrets, stop,
     },
     facts::Facts,
     fetch::kept::{self, Good, Kept, Shape},
@@ -157,10 +157,7 @@ impl BringUp<'_> {
         self.reporter.borrow_mut().update(|status| status.warnings.extend(plan.warnings.iter().cloned()));
         launch::announce(cx, plan)?;
         let summary = execute::run(plan, cx).await?;
-        // The services are what counts, and they are ready: what is left goes with the next run.
-        if let Err(err) = secrets::sweep(cx.world.engine.as_ref(), &cx.paths.secrets()).await {
-            warn!("secrets that nothing mounts any more may stay in memory: {err}");
-        }
+        secrets::sweep(&cx.retry, cx.world.engine.as_ref(), &cx.paths.secrets(), stop::LOOK).await;
         launch::forget_stopped(&self.session.paths)?;
         Ok(summary)
     }

@@ -54,11 +54,6 @@ pub async fn stop(projects: &[String], down: bool) -> Result<u8> {
         let (stopped, removed) = (outcome.stopped, outcome.removed.len());
         print(&format!("rolecall: {stopped} containers stopped, {removed} objects removed\n"));
     }
-    // The containers count: what is left in memory goes with the next stop, or with the machine.
-    let folder = paths.secrets();
-    let sweep = secrets::sweep(engine, &folder);
-    if let Err(err) = retry.bounded("look which secrets are still mounted", Some(stop::LOOK), sweep).await {
-        warn!("secrets that nothing mounts any more may stay in memory: {err}");
-    }
+    secrets::sweep(&retry, engine, &paths.secrets(), stop::LOOK).await;
     failure.map_or(Ok(0), Err)
 }

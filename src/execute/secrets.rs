@@ -1,12 +1,15 @@
 //! Secrets as files in memory: written by each run before it creates or starts who mounts them, since a reboot takes them,
 //! and there for as long as a container mounts them, since the engine may start it again by itself.
 
-use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
+
+use tracing::warn;
 
 use crate::{
     error::{Error, Result},
     host::files,
     plan::containers::SecretFile,
+    retry::Retry,
     world::Engine,
 };
 
@@ -30,11 +33,16 @@ fn private(folder: &Path) -> Result<()> {
     set.map_err(|err| Error::io("make private", folder, &err))
 }
 
-/// Removes what no container mounts any more from the folder of all secrets.
-///
-/// # Errors
-/// The engine does not answer; a file cannot be removed.
-pub async fn sweep(engine: &dyn Engine, folder: &Path) -> Result<()> {
+/// Removes what no container mounts any more from the folder of all secrets, within `within`. Its failure is told and no
+/// more than that: what is left goes with the next run or stop, or with the machine.
+pub async fn sweep(retry: &Retry, engine: &dyn Engine, folder: &Path, within: Duration) {
+    let swept = retry.bounded("look which secrets are still mounted", Some(within), remove_unmounted(engine, folder));
+    if let Err(err) = swept.await {
+        warn!("secrets that nothing mounts any more may stay in memory: {err}");
+    }
+}
+
+async fn remove_unmounted(engine: &dyn Engine, folder: &Path) -> Result<()> {
     let projects = below(folder);
     let secrets: Vec<_> = projects.iter().flat_map(|project| below(project)).collect();
     if secrets.is_empty() {

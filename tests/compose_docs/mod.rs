@@ -17,10 +17,7 @@ use rolecall::{
     plan::unsupported::{RULES, Rule, Verdict},
 };
 
-use crate::support::agent::walk;
-
-const BEGIN: &str = "<!-- Written by a test: ROLECALL_WRITE_DOCS=1 cargo test --test tests compose_docs -->\n";
-const END: &str = "<!-- To here. -->\n";
+use crate::support::{agent::walk, docs::written};
 
 /// Tables: what they are about, and the attribute that theirs are below.
 const TABLES: &[(&str, &str)] = &[
@@ -155,19 +152,7 @@ fn tables() -> String {
 
 #[test]
 fn the_tables_are_those_of_the_code() {
-    let path = file();
-    let text = fs::read_to_string(&path).unwrap();
-    let (before, rest) = text.split_once(BEGIN).expect("the mark before the tables");
-    let (_, after) = rest.split_once(END).expect("the mark behind the tables");
-    let wanted = format!("{before}{BEGIN}{}{END}{after}", tables());
-    if std::env::var_os("ROLECALL_WRITE_DOCS").is_some() {
-        fs::write(path, wanted).unwrap();
-        return;
-    }
-    for line in wanted.lines() {
-        assert!(text.contains(line), "docs/compose.md has not, and ROLECALL_WRITE_DOCS=1 would write: {line}");
-    }
-    assert!(text == wanted, "docs/compose.md has rows that are no longer so; write it with ROLECALL_WRITE_DOCS=1");
+    written("compose.md", "compose_docs", &tables());
 }
 
 #[test]

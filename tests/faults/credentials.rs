@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Must::{Converge, Fail},
-    machines::{Done, Machine, OUTAGE},
+    machines::{Done, Machine},
     rows,
 };
 use crate::support::{
@@ -38,10 +38,7 @@ rows! { Credentials:
     credentials_late, Late, "the profile is announced, its credentials come two seconds later", Converge, || {
         let machine = Machine::script().deadline(60);
         machine.bed.imds.set(|i| i.credentials_late = true);
-        let run = machine.spawn();
-        std::thread::sleep(OUTAGE);
-        machine.bed.imds.set(|i| i.credentials_late = false);
-        Done { outcome: run.wait(), machine }
+        machine.run_through_outage(|machine| machine.bed.imds.set(|i| i.credentials_late = false))
     };
 
     credentials_never_come, Late, "the profile is announced, its credentials never come", Fail(4, "rolecall: FAILED \

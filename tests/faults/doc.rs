@@ -1,12 +1,9 @@
 //! docs/faults.md is written from the rows.
 
-use std::{collections::BTreeSet, fmt::Write as _, fs};
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use super::{Component, Fault, Must, Row, deadlines, table};
-
-const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/faults.md");
-const BEGIN: &str = "<!-- Written by a test: ROLECALL_WRITE_DOCS=1 cargo test --test tests faults::doc -->\n";
-const END: &str = "<!-- To here. -->\n";
+use crate::support::docs;
 
 /// What a row must come to, in two words.
 fn verdict(row: &Row) -> String {
@@ -53,15 +50,7 @@ fn written() -> String {
 
 #[test]
 fn the_matrix_is_that_of_the_tests() {
-    let text = fs::read_to_string(FILE).unwrap();
-    let (before, rest) = text.split_once(BEGIN).expect("the mark before the matrix");
-    let (_, after) = rest.split_once(END).expect("the mark behind the matrix");
-    let wanted = format!("{before}{BEGIN}{}{END}{after}", written());
-    if std::env::var_os("ROLECALL_WRITE_DOCS").is_some() {
-        fs::write(FILE, wanted).unwrap();
-        return;
-    }
-    assert!(text == wanted, "docs/faults.md is not what the rows say; write it with ROLECALL_WRITE_DOCS=1");
+    docs::written("faults.md", "faults::doc", &written());
 }
 
 #[test]

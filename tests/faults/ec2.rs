@@ -1,10 +1,10 @@
 //! The EC2 API, where tags are only to be had there.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::time::Duration;
 
 use super::{
     Must::{Converge, Fail},
-    machines::{Done, Machine, OUTAGE, nobody},
+    machines::{Done, Machine, nobody},
     rows,
 };
 use crate::support::{
@@ -23,9 +23,7 @@ fn limited() -> Kind {
 }
 
 fn skewed(ahead: i64) -> Done {
-    let machine = Machine::tags_by_api().deadline(60);
-    machine.bed.aws.cloud.ahead.store(ahead, Ordering::Relaxed);
-    machine.run()
+    Machine::tags_by_api().deadline(60).ahead(ahead).run()
 }
 
 fn elsewhere() -> (Machine, String) {
@@ -39,11 +37,7 @@ rows! { Ec2:
 
     ec2_up_late, Refused, "nobody listens for two seconds", Converge, || {
         let (machine, address) = elsewhere();
-        let machine = machine.deadline(60);
-        let run = machine.spawn();
-        std::thread::sleep(OUTAGE);
-        let _late = machine.bed.aws.cloud.serve_on(&address);
-        Done { outcome: run.wait(), machine }
+        machine.deadline(60).run_through_outage(|machine| machine.bed.aws.cloud.serve_on(&address))
     };
 
     ec2_refused, Refused, "nobody ever listens", Fail(4, "rolecall: FAILED cause=cloud-unreachable step=facts \

@@ -53,10 +53,7 @@ rows! { Engine:
     engine_late, Late, "it comes up two seconds after the run began", Converge, || {
         let machine = Machine::compose(ONE).deadline(60);
         machine.bed.engine().stay_down();
-        let run = machine.spawn();
-        std::thread::sleep(super::machines::OUTAGE);
-        machine.bed.engine().come_back();
-        Done { outcome: run.wait(), machine }
+        machine.run_through_outage(|machine| machine.bed.engine().come_back())
     };
 
     engine_slow, Late, "each answer takes half a second", Converge,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Must::{Converge, Fail},
-    machines::{Done, Machine, OUTAGE, nobody},
+    machines::{Machine, nobody},
     rows,
 };
 use crate::support::{
@@ -39,10 +39,7 @@ rows! { Imds:
 
     imds_up_late, Refused, "nobody listens for two seconds", Converge, || {
         let (machine, address) = elsewhere();
-        let run = machine.spawn();
-        std::thread::sleep(OUTAGE);
-        let _late = Imds::start_on(&address, machine.bed.imds.instance.clone());
-        Done { outcome: run.wait(), machine }
+        machine.run_through_outage(|machine| Imds::start_on(&address, machine.bed.imds.instance.clone()))
     };
 
     imds_refused, Refused, "nobody ever listens", Fail(4, "rolecall: FAILED cause=imds-unreachable step=facts \

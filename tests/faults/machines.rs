@@ -165,6 +165,20 @@ impl Machine {
         Done { outcome: self.spawn().wait(), machine: self }
     }
 
+    /// Runs to the end; what is missing at its start is put right two seconds later, and stays as long as it runs.
+    pub(crate) fn run_through_outage<T>(mut self, repair: impl FnOnce(&mut Self) -> T) -> Done {
+        let run = self.spawn();
+        std::thread::sleep(OUTAGE);
+        let _repaired = repair(&mut self);
+        Done { outcome: run.wait(), machine: self }
+    }
+
+    /// Has the clock of the cloud go so many seconds ahead.
+    pub(crate) fn ahead(self, seconds: i64) -> Self {
+        self.bed.aws.cloud.ahead.store(seconds, std::sync::atomic::Ordering::Relaxed);
+        self
+    }
+
     /// The state has to be that of an undisturbed run.
     #[track_caller]
     pub(crate) fn converged(&self, _: &Outcome) {
@@ -222,7 +236,7 @@ pub(crate) fn nobody() -> String {
 }
 
 /// What an outage takes that is over before the run is.
-pub(crate) const OUTAGE: Duration = Duration::from_secs(2);
+const OUTAGE: Duration = Duration::from_secs(2);
 
 #[test]
 fn undisturbed_runs_are_what_faults_are_measured_by() {

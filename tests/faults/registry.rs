@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Must::{Converge, Fail},
-    machines::{Done, Machine, OUTAGE, nobody},
+    machines::{Done, Machine, nobody},
     rows,
 };
 use crate::support::{
@@ -47,11 +47,10 @@ rows! { Registry:
         || faulty("/v2/", Kind::Delay(Duration::from_secs(1)), usize::MAX).run();
 
     registry_up_late, Refused, "nobody listens for two seconds", Converge, || {
-        let (mut machine, address) = elsewhere();
-        let run = machine.spawn();
-        std::thread::sleep(OUTAGE);
-        machine.registry = Some(Registry::with(&address, "app/web", "1", &Image::web()));
-        Done { outcome: run.wait(), machine }
+        let (machine, address) = elsewhere();
+        machine.run_through_outage(|machine| {
+            machine.registry = Some(Registry::with(&address, "app/web", "1", &Image::web()));
+        })
     };
 
     registry_refused, Refused, "nobody ever listens", Fail(1, "rolecall: FAILED cause=image-pull \

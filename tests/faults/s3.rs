@@ -1,10 +1,10 @@
 //! S3: a prefix that is mirrored, and single objects.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::time::Duration;
 
 use super::{
     Must::{Converge, Fail},
-    machines::{Done, Machine, OUTAGE, nobody},
+    machines::{Done, Machine, nobody},
     rows,
 };
 use crate::support::{
@@ -27,9 +27,7 @@ fn elsewhere() -> (Machine, String) {
 }
 
 fn skewed(ahead: i64) -> Done {
-    let machine = Machine::script().deadline(60);
-    machine.bed.aws.cloud.ahead.store(ahead, Ordering::Relaxed);
-    machine.run()
+    Machine::script().deadline(60).ahead(ahead).run()
 }
 
 rows! { S3:
@@ -38,11 +36,7 @@ rows! { S3:
 
     s3_up_late, Refused, "nobody listens for two seconds", Converge, || {
         let (machine, address) = elsewhere();
-        let machine = machine.deadline(60);
-        let run = machine.spawn();
-        std::thread::sleep(OUTAGE);
-        let _late = machine.bed.aws.cloud.serve_on(&address);
-        Done { outcome: run.wait(), machine }
+        machine.deadline(60).run_through_outage(|machine| machine.bed.aws.cloud.serve_on(&address))
     };
 
     s3_refused, Refused, "nobody ever listens", Fail(4, "rolecall: FAILED cause=source-unreachable step=fetch \

@@ -13,6 +13,7 @@ pub mod aws;
 pub mod bed;
 pub mod client;
 pub mod dockerd;
+pub mod docs;
 pub mod http;
 pub mod image;
 pub mod imds;
