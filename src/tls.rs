@@ -6,7 +6,6 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use base64::Engine as _;
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::ring,
@@ -39,13 +38,7 @@ struct Inner {
     /// `AWS_CA_BUNDLE`: comes on top.
     extra: Option<PathBuf>,
     bundles: Vec<PathBuf>,
-    roots: OnceLock<Result<Roots>>,
-}
-
-#[derive(Clone, Debug)]
-struct Roots {
-    certificates: Vec<CertificateDer<'static>>,
-    store: Arc<RootCertStore>,
+    roots: OnceLock<Result<Arc<RootCertStore>>>,
 }
 
 impl Trust {
@@ -68,59 +61,32 @@ impl Trust {
     /// # Errors
     /// `usage` where a file that the environment names cannot be read or holds no certificate.
     pub fn client_config(&self) -> Result<ClientConfig> {
-        Ok(builder()?.with_root_certificates(Arc::clone(&self.roots()?.store)).with_no_client_auth())
+        Ok(builder()?.with_root_certificates(Arc::clone(self.roots()?)).with_no_client_auth())
     }
 
-    /// All trusted certificates as one PEM text, for libraries that want to read it themselves. Every one of
-    /// them was accepted by rustls.
-    ///
-    /// # Errors
-    /// As [`Trust::client_config`].
-    pub fn pem(&self) -> Result<Vec<u8>> {
-        let mut pem = Vec::new();
-        for certificate in &self.roots()?.certificates {
-            pem.extend_from_slice(b"-----BEGIN CERTIFICATE-----\n");
-            let text = base64::engine::general_purpose::STANDARD.encode(certificate);
-            for line in text.as_bytes().chunks(64) {
-                pem.extend_from_slice(line);
-                pem.push(b'\n');
-            }
-            pem.extend_from_slice(b"-----END CERTIFICATE-----\n");
-        }
-        Ok(pem)
-    }
-
-    fn roots(&self) -> Result<&Roots> {
+    fn roots(&self) -> Result<&Arc<RootCertStore>> {
         self.0.roots.get_or_init(|| self.0.read()).as_ref().map_err(Clone::clone)
     }
 }
 
 impl Inner {
-    fn read(&self) -> Result<Roots> {
-        let mut roots = Roots { certificates: Vec::new(), store: Arc::new(RootCertStore::empty()) };
+    fn read(&self) -> Result<Arc<RootCertStore>> {
         let mut store = RootCertStore::empty();
-        let mut add = |certificates: Vec<CertificateDer<'static>>| {
-            for certificate in certificates {
-                // Bundles of old hosts hold certificates that webpki does not take; the others count.
-                if store.add(certificate.clone()).is_ok() {
-                    roots.certificates.push(certificate);
-                }
-            }
-        };
+        // Bundles of old hosts hold certificates that webpki does not take; the others count.
+        let add = |store: &mut RootCertStore, found| _ = store.add_parsable_certificates(found);
         match &self.replaced_by {
-            Some(path) => add(named("SSL_CERT_FILE", path)?),
+            Some(path) => add(&mut store, named("SSL_CERT_FILE", path)?),
             None => {
                 match self.bundles.iter().find_map(|path| certificates(path).ok().filter(|found| !found.is_empty())) {
-                    Some(found) => add(found),
-                    None => add(webpki_root_certs::TLS_SERVER_ROOT_CERTS.to_vec()),
+                    Some(found) => add(&mut store, found),
+                    None => store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
                 }
             }
         }
         if let Some(path) = &self.extra {
-            add(named("AWS_CA_BUNDLE", path)?);
+            add(&mut store, named("AWS_CA_BUNDLE", path)?);
         }
-        roots.store = Arc::new(store);
-        Ok(roots)
+        Ok(Arc::new(store))
     }
 }
 
@@ -211,20 +177,22 @@ mod tests {
         pairs.iter().copied().collect()
     }
 
-    /// Some real roots, written as a host's bundle.
+    /// Some authorities, written as a host's bundle.
     fn bundle(count: usize) -> tempfile::NamedTempFile {
-        let trust = Trust::new(&Env::default(), Vec::new());
-        let pem = String::from_utf8(trust.pem().unwrap()).unwrap();
-        let marker = "-----END CERTIFICATE-----\n";
         let file = tempfile::NamedTempFile::new().unwrap();
-        let some: String = pem.split_inclusive(marker).take(count).collect();
-        std::fs::write(file.path(), format!("# a comment\n{some}")).unwrap();
+        let mut text = "# a comment\n".to_owned();
+        for _ in 0..count {
+            let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+            params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+            text += &params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem();
+        }
+        std::fs::write(file.path(), text).unwrap();
         file
     }
 
     fn count(trust: &Trust) -> usize {
         trust.client_config().unwrap();
-        trust.roots().unwrap().store.len()
+        trust.roots().unwrap().len()
     }
 
     #[test]
@@ -240,7 +208,6 @@ mod tests {
         let bundles = vec![host.path().to_owned()];
         let path = |file: &tempfile::NamedTempFile| file.path().display().to_string();
         assert_eq!(count(&Trust::new(&env(&[("SSL_CERT_FILE", &path(&one))]), bundles.clone())), 1);
-        // The bundle repeats three certificates of the host's store: they are simply there twice.
         assert_eq!(count(&Trust::new(&env(&[("AWS_CA_BUNDLE", &path(&two))]), bundles.clone())), 8);
     }
 

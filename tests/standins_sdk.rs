@@ -2,6 +2,7 @@
 
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_s3::{Client, config::Builder, error::ProvideErrorMetadata as _, operation::RequestId as _};
+use rolecall::{aws::http::SplitClient, settings::Env, tls::Trust};
 
 use crate::support::{
     aws::Aws,
@@ -23,7 +24,8 @@ fn sdk() -> Sdk {
     let aws = Aws::start(imds.instance.clone());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let client = runtime.block_on(async {
-        let http = aws_smithy_http_client::Builder::new().build_http();
+        let env = Env::default();
+        let http = SplitClient::new(&env, Trust::from_env(&env));
         let provider = aws_config::provider_config::ProviderConfig::without_region().with_http_client(http.clone());
         let metadata =
             aws_config::imds::Client::builder().configure(&provider).endpoint(imds.server.url()).unwrap().build();

@@ -1,105 +1,138 @@
-//! The HTTP client of the AWS SDK. One client that decides by address: metadata and other link-local services are
-//! never asked through a proxy, plain-HTTP endpoints cost no certificate parsing, the rest is TLS on the host's
-//! trust store, through the proxy that the environment names.
+//! The HTTP client of the AWS SDK: reqwest, which sources by https use too, so that the binary has one HTTP stack. One
+//! client that decides by address: metadata and other link-local services are never asked through a proxy, plain-HTTP
+//! endpoints cost no certificate parsing, the rest is TLS on the host's trust store, through the proxy that the
+//! environment names.
 
 use std::{
     fmt,
     net::IpAddr,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
-use aws_smithy_http_client::{
-    Builder, Connector,
-    proxy::ProxyConfig,
-    tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
-};
 use aws_smithy_runtime_api::client::{
-    http::{
-        HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
-    },
-    orchestrator::HttpRequest,
+    http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector},
+    orchestrator::{HttpRequest, HttpResponse},
     result::ConnectorError,
     runtime_components::RuntimeComponents,
 };
+use aws_smithy_types::body::SdkBody;
+use reqwest::{Client, ClientBuilder};
+use rustls::ClientConfig;
+use url::Url;
 
-use crate::{error::Result, settings::Env, tls::Trust};
+use crate::{
+    error::Result,
+    settings::Env,
+    tls::{self, Trust},
+};
 
 /// The client for all services of the SDK.
-#[derive(Clone, Debug)]
-pub(super) struct SplitClient(Arc<Routes>);
+#[derive(Clone)]
+pub struct SplitClient(Arc<Routes>);
 
 struct Routes {
-    direct: SharedHttpClient,
-    proxied: SharedHttpClient,
-    encrypted: OnceLock<Result<SharedHttpClient, String>>,
+    direct: OnceLock<Result<Client, String>>,
+    proxied: OnceLock<Result<Client, String>>,
+    encrypted: OnceLock<Result<Client, String>>,
     trust: Trust,
     metadata: Option<String>,
 }
 
-impl fmt::Debug for Routes {
+impl fmt::Debug for SplitClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Routes")
+        f.write_str("SplitClient")
     }
 }
 
 impl SplitClient {
-    pub(super) fn new(env: &Env, trust: Trust) -> Self {
+    /// A client for this environment; nothing is read or connected before the first request.
+    pub fn new(env: &Env, trust: Trust) -> Self {
         let metadata = env
             .get("AWS_EC2_METADATA_SERVICE_ENDPOINT")
-            .and_then(|endpoint| url::Url::parse(endpoint).ok())
+            .and_then(|endpoint| Url::parse(endpoint).ok())
             .and_then(|url| authority(url.host_str()?, url.port_or_known_default()));
-        Self(Arc::new(Routes {
-            direct: plain(ProxyConfig::disabled),
-            proxied: plain(ProxyConfig::from_env),
-            encrypted: OnceLock::new(),
-            trust,
-            metadata,
-        }))
+        let (direct, proxied, encrypted) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Self(Arc::new(Routes { direct, proxied, encrypted, trust, metadata }))
     }
 }
 
 impl HttpClient for SplitClient {
-    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
-        SharedHttpConnector::new(SplitConnector {
-            routes: Arc::clone(&self.0),
-            settings: settings.clone(),
-            components: components.clone(),
-        })
+    fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        let limit = settings.read_timeout().map(|read| read + settings.connect_timeout().unwrap_or_default());
+        SharedHttpConnector::new(SplitConnector { client: self.clone(), limit })
     }
 }
 
+#[derive(Debug)]
 struct SplitConnector {
-    routes: Arc<Routes>,
-    settings: HttpConnectorSettings,
-    components: RuntimeComponents,
-}
-
-impl fmt::Debug for SplitConnector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SplitConnector")
-    }
+    client: SplitClient,
+    /// Longest time until the head of an answer is there, the connection included.
+    limit: Option<Duration>,
 }
 
 impl HttpConnector for SplitConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        match self.routes.pick(request.uri()) {
-            Ok(client) => client.http_connector(&self.settings, &self.components).call(request),
+        match self.client.0.pick(request.uri()) {
+            Ok(client) => HttpConnectorFuture::new(send(client.clone(), request, self.limit)),
             Err(reason) => HttpConnectorFuture::ready(Err(ConnectorError::user(reason.into()))),
         }
     }
 }
 
-impl Routes {
-    fn pick(&self, uri: &str) -> Result<&SharedHttpClient, String> {
-        let url = url::Url::parse(uri).map_err(|err| format!("{uri} is not an address: {err}"))?;
-        let host = url.host_str().unwrap_or_default();
-        if url.scheme() != "https" {
-            let local = link_local(host)
-                || (self.metadata.is_some() && self.metadata == authority(host, url.port_or_known_default()));
-            return Ok(if local { &self.direct } else { &self.proxied });
+async fn send(client: Client, request: HttpRequest, limit: Option<Duration>) -> Result<HttpResponse, ConnectorError> {
+    let answer = client.execute(outgoing(request).map_err(|reason| ConnectorError::user(reason.into()))?);
+    let answer = match limit {
+        Some(limit) => {
+            tokio::time::timeout(limit, answer).await.map_err(|late| ConnectorError::timeout(late.into()))?
         }
-        self.encrypted.get_or_init(|| encrypted(&self.trust)).as_ref().map_err(Clone::clone)
+        None => answer.await,
+    };
+    let answer: http::Response<reqwest::Body> = answer.map_err(failed)?.into();
+    HttpResponse::try_from(answer.map(SdkBody::from_body_1_x)).map_err(|err| ConnectorError::other(err.into(), None))
+}
+
+fn outgoing(request: HttpRequest) -> Result<reqwest::Request, String> {
+    let request = request.try_into_http1x().map_err(|err| err.to_string())?;
+    let path = request.uri().path().to_owned();
+    let (head, body) = request.into_parts();
+    let body = body.bytes().map(<[u8]>::to_vec).ok_or("a request with a body that is not in memory")?;
+    let request = http::Request::from_parts(head, body);
+    let request = reqwest::Request::try_from(request).map_err(|err| tls::root_cause(&err))?;
+    // Another path than the one that was signed would be told as a wrong signature.
+    if request.url().path() == path { Ok(request) } else { Err(format!("an address cannot have the path {path}")) }
+}
+
+fn failed(err: reqwest::Error) -> ConnectorError {
+    match () {
+        () if err.is_timeout() => ConnectorError::timeout(err.into()),
+        () if err.is_builder() => ConnectorError::user(err.into()),
+        () => ConnectorError::io(err.into()),
     }
+}
+
+impl Routes {
+    fn pick(&self, uri: &str) -> Result<&Client, String> {
+        let url = Url::parse(uri).map_err(|err| format!("{uri} is not an address: {err}"))?;
+        let host = url.host_str().unwrap_or_default();
+        let made = if url.scheme() == "https" {
+            self.encrypted.get_or_init(|| client(self.trust.client_config(), |builder| builder))
+        } else if link_local(host)
+            || (self.metadata.is_some() && self.metadata == authority(host, url.port_or_known_default()))
+        {
+            self.direct.get_or_init(|| client(tls::without_roots(), ClientBuilder::no_proxy))
+        } else {
+            self.proxied.get_or_init(|| client(tls::without_roots(), |builder| builder))
+        };
+        made.as_ref().map_err(Clone::clone)
+    }
+}
+
+fn client(tls: Result<ClientConfig>, more: fn(ClientBuilder) -> ClientBuilder) -> Result<Client, String> {
+    let tls = tls.map_err(|err| err.to_string())?;
+    // What a service redirects to is the SDK's to judge: it signs anew.
+    let builder = Client::builder().tls_backend_preconfigured(tls).redirect(reqwest::redirect::Policy::none());
+    more(builder.connect_timeout(super::CONNECT_TIMEOUT)).build().map_err(|err| err.to_string())
 }
 
 fn authority(host: &str, port: Option<u16>) -> Option<String> {
@@ -115,27 +148,6 @@ fn link_local(host: &str) -> bool {
     }
 }
 
-fn plain(proxy: fn() -> ProxyConfig) -> SharedHttpClient {
-    Builder::new().build_with_connector_fn(move |settings, components| {
-        let mut builder = Connector::builder().proxy_config(proxy());
-        builder.set_connector_settings(settings.cloned());
-        builder.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
-        builder.build_http()
-    })
-}
-
-fn encrypted(trust: &Trust) -> Result<SharedHttpClient, String> {
-    let pem = trust.pem().map_err(|err| err.to_string())?;
-    let store = TrustStore::empty().with_pem_certificate(pem);
-    let context = TlsContext::builder().with_trust_store(store).build().map_err(|err| err.to_string())?;
-    Ok(Builder::new().build_with_connector_fn(move |settings, components| {
-        let mut builder = Connector::builder().proxy_config(ProxyConfig::from_env());
-        builder.set_connector_settings(settings.cloned());
-        builder.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
-        builder.tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(context.clone()).build()
-    }))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,7 +156,9 @@ mod tests {
         let env: Env = env.iter().copied().collect();
         let client = SplitClient::new(&env, Trust::from_env(&env));
         let picked = client.0.pick(uri).unwrap();
-        let same = |other: &SharedHttpClient| std::ptr::eq(picked, other);
+        let same = |other: &OnceLock<Result<Client, String>>| {
+            other.get().is_some_and(|other| std::ptr::eq(picked, other.as_ref().unwrap()))
+        };
         match () {
             () if same(&client.0.direct) => "direct",
             () if same(&client.0.proxied) => "proxied",

@@ -4,7 +4,7 @@
 
 mod classify;
 mod cloud;
-mod http;
+pub mod http;
 mod identity;
 mod s3;
 

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use indexmap::IndexMap;
+use serde::Serialize;
 
 use super::{
     decode::{Faults, Section, expected},
@@ -67,7 +68,7 @@ impl Upgrade {
 }
 
 /// Where the engine comes from when it is absent.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub enum Install {
     /// The distribution's own package.
     #[default]
@@ -79,7 +80,7 @@ pub enum Install {
 }
 
 /// `x-rolecall.host.docker`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct DockerSettings {
     /// Where the engine comes from when it is absent.
     pub install: Install,
@@ -91,6 +92,13 @@ pub struct DockerSettings {
     pub daemon: serde_json::Map<String, serde_json::Value>,
     /// Whether the manifest says anything about docker.
     pub named: bool,
+}
+
+impl DockerSettings {
+    /// All of them as one text: settings that differ have another.
+    pub fn rendered(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
 }
 
 const KEYS: &[&str] = &["variables", "roles", "host", "registries", "ready"];

@@ -53,7 +53,7 @@ pub fn host_steps(prepared: &Prepared, instance: &str) -> Plan {
         let step = Step::new("packages", &host.packages.join("\0"), PACKAGES, Action::Packages(host.packages.clone()));
         before = vec![plan.add(step, before)];
     }
-    let input = format!("{:?}", host.docker);
+    let input = host.docker.rendered();
     before = vec![plan.add(Step::new("docker", &input, DOCKER, Action::Docker(host.docker.clone())), before)];
     let foreign = Action::Foreign(instance.to_owned());
     before = vec![plan.add(Step::new("foreign", instance, STOP, foreign), before)];

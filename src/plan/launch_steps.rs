@@ -47,7 +47,12 @@ pub fn launch_steps(launch: Launch<'_>) -> Plan {
     if launch.unit {
         let grace = Grace::of(launch.project, &order);
         builder.plan.warnings.extend(grace.warning());
-        let step = Step::new("unit", &format!("{grace:?}"), ENGINE, Action::Unit(grace));
+        let step = Step::new(
+            "unit",
+            &format!("{} {}", grace.longest.as_millis(), grace.chain.as_millis()),
+            ENGINE,
+            Action::Unit(grace),
+        );
         builder.unit = Some(builder.plan.add(step, builder.gate.clone()));
     }
     builder.objects(&launch);

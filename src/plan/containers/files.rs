@@ -128,7 +128,8 @@ pub(super) fn checksum(
     }
     for file in kept {
         let place = format!("{}:{}", file.path.display(), file.target);
-        let access = format!("{:?}:{:?}:{:?}", file.uid, file.gid, file.mode);
+        let number = |value: Option<u32>| value.map_or_else(String::new, |value| value.to_string());
+        let access = [file.uid, file.gid, file.mode].map(number).join(":");
         add(&[place.as_bytes(), access.as_bytes(), file.content.reveal().as_bytes()]);
     }
     let secrets = service.secrets.iter().map(|r| (&project.secrets, r));
