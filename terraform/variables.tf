@@ -179,17 +179,18 @@ variable "group" {
   default = null
 
   validation {
-    condition     = var.group == null || try(length(var.group.subnet_ids) > 0, false)
+    # Null passes: comparing it is an error, and an error is `true`.
+    condition     = try(length(var.group.subnet_ids) > 0, true)
     error_message = "group: subnet_ids has no subnet."
   }
 
   validation {
-    condition     = var.group == null || try(var.group.max_size == null || var.group.max_size >= var.group.min_size, false)
+    condition     = try(var.group.max_size >= var.group.min_size, true)
     error_message = "group: max_size is below min_size."
   }
 
   validation {
-    condition     = try(var.group.health_check, null) == null || contains(["EC2", "ELB"], try(var.group.health_check, ""))
+    condition     = try(contains(["EC2", "ELB"], var.group.health_check), true)
     error_message = "group: health_check is EC2 or ELB."
   }
 }
@@ -205,16 +206,12 @@ variable "hooks" {
   default = {}
 
   validation {
-    condition = var.hooks == null || alltrue([
-      for seconds in [try(var.hooks.launch_timeout, 0), try(var.hooks.terminate_timeout, 0)] : seconds >= 30 && seconds <= 7200
-    ])
+    condition     = try(alltrue([for seconds in [var.hooks.launch_timeout, var.hooks.terminate_timeout] : seconds >= 30 && seconds <= 7200]), true)
     error_message = "hooks: a timeout is 30 to 7200 seconds."
   }
 
   validation {
-    condition = var.hooks == null || alltrue([
-      for verdict in [try(var.hooks.launch_default, ""), try(var.hooks.terminate_default, "")] : contains(["ABANDON", "CONTINUE"], verdict)
-    ])
+    condition     = try(alltrue([for verdict in [var.hooks.launch_default, var.hooks.terminate_default] : contains(["ABANDON", "CONTINUE"], verdict)]), true)
     error_message = "hooks: a default is ABANDON or CONTINUE."
   }
 }
@@ -241,7 +238,7 @@ variable "warm_pool" {
   default = null
 
   validation {
-    condition     = var.warm_pool == null || contains(["Stopped", "Running", "Hibernated"], try(var.warm_pool.state, ""))
+    condition     = try(contains(["Stopped", "Running", "Hibernated"], var.warm_pool.state), true)
     error_message = "warm_pool: state is Stopped, Running or Hibernated."
   }
 }

@@ -43,4 +43,11 @@ resource "aws_s3_bucket_policy" "this" {
 
   # Two changes of a bucket's access at the same time are a conflict.
   depends_on = [aws_s3_bucket_public_access_block.this]
+
+  lifecycle {
+    precondition {
+      condition     = var.binaries == null || var.kms_key_arn == null
+      error_message = "S3 hands out nothing that a KMS key encrypts without credentials: binaries need a bucket without kms_key_arn."
+    }
+  }
 }

@@ -30,7 +30,7 @@ variable "binaries" {
   default = null
 
   validation {
-    condition     = var.binaries == null || try(length(var.binaries.vpc_endpoint_ids) > 0 && endswith(var.binaries.prefix, "/"), false)
+    condition     = try(length(var.binaries.vpc_endpoint_ids) > 0 && endswith(var.binaries.prefix, "/"), true)
     error_message = "binaries: expected VPC endpoints, and a prefix that ends with a slash."
   }
 }

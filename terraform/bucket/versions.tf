@@ -1,6 +1,6 @@
 terraform {
-  # 1.6 is the oldest that the checks validate with; nothing here is known to break later.
-  required_version = ">= 1.6"
+  # 1.8 is the oldest that the checks run with, 1.15 the newest.
+  required_version = ">= 1.8"
 
   required_providers {
     aws = {

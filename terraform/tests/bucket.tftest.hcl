@@ -115,3 +115,18 @@ run "binaries_are_for_endpoints" {
     error_message = "these endpoints, this folder, to read"
   }
 }
+
+run "no_key_for_binaries" {
+  command = plan
+
+  variables {
+    binaries    = { vpc_endpoint_ids = ["vpce-0123456789abcdef0"] }
+    kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/1"
+  }
+
+  module {
+    source = "./bucket"
+  }
+
+  expect_failures = [aws_s3_bucket_policy.this]
+}

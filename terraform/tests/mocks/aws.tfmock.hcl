@@ -28,5 +28,18 @@ mock_resource "aws_launch_template" {
 mock_resource "aws_s3_bucket" {
   defaults = {
     arn = "arn:aws:s3:::acme-deploy"
+    id  = "acme-deploy"
+  }
+}
+
+mock_data "aws_ssm_parameter" {
+  defaults = {
+    insecure_value = "ami-0123456789abcdef0"
+  }
+}
+
+mock_data "aws_subnets" {
+  defaults = {
+    ids = ["subnet-0123456789abcdef0"]
   }
 }
