@@ -73,11 +73,7 @@ resource "aws_autoscaling_group" "this" {
   }
 
   # The first instance needs its permissions, and the last one needs them to complete its hook.
-  depends_on = [
-    aws_iam_role_policy.project,
-    aws_iam_role_policy.decrypt,
-    aws_iam_role_policy_attachment.session_manager,
-  ]
+  depends_on = [aws_iam_role_policy.this, aws_iam_role_policy_attachment.session_manager]
 
   lifecycle {
     precondition {

@@ -2,7 +2,18 @@
 data "aws_partition" "this" {}
 
 locals {
-  bucket = try(regex("^s3://([^/]+)/", var.bootstrap)[0], null)
+  # An object that every run reads: the one that bootstrap names, or one of the folder that it names.
+  key  = try(regex("^s3://([^?#]+)", var.bootstrap)[0], null)
+  read = local.key == null ? null : "arn:${data.aws_partition.this.partition}:s3:::${local.key}${endswith(local.key, "/") ? "compose.yaml" : ""}"
+
+  allowed = flatten([for document in values(var.policies) : [
+    for statement in flatten([jsondecode(document).Statement]) : try(statement.Resource, [])
+  ]])
+
+  # `*` is anything, and any other character is itself.
+  readable = length(var.policies) == 0 || local.read == null || anytrue([
+    for resource in local.allowed : can(regex("^${replace(replace(resource, "/[^0-9A-Za-z*]/", "\\$0"), "*", ".*")}$", local.read))
+  ])
 }
 
 resource "aws_iam_role" "this" {
@@ -19,6 +30,13 @@ resource "aws_iam_role" "this" {
       Principal = { Service = "ec2.amazonaws.com" }
     }]
   })
+
+  lifecycle {
+    precondition {
+      condition     = local.readable
+      error_message = "No policy lets the instances read what bootstrap names. Print it anew: rolecall iam PROJECT --bucket BUCKET --prefix PREFIX."
+    }
+  }
 }
 
 resource "aws_iam_instance_profile" "this" {
@@ -27,34 +45,12 @@ resource "aws_iam_instance_profile" "this" {
   tags = var.tags
 }
 
-resource "aws_iam_role_policy" "project" {
-  count = var.policy_json == null ? 0 : 1
+resource "aws_iam_role_policy" "this" {
+  for_each = var.policies
 
-  name   = "project"
+  name   = each.key
   role   = aws_iam_role.this.id
-  policy = var.policy_json
-
-  lifecycle {
-    precondition {
-      condition     = local.bucket == null || strcontains(var.policy_json, ":s3:::${coalesce(local.bucket, "-")}")
-      error_message = "policy_json does not name the bucket of bootstrap: print it anew with rolecall iam PROJECT --bucket BUCKET."
-    }
-  }
-}
-
-resource "aws_iam_role_policy" "decrypt" {
-  count = length(var.decrypt_key_arns) == 0 ? 0 : 1
-
-  name = "decrypt"
-  role = aws_iam_role.this.id
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect   = "Allow"
-      Action   = "kms:Decrypt"
-      Resource = var.decrypt_key_arns
-    }]
-  })
+  policy = each.value
 }
 
 resource "aws_iam_role_policy_attachment" "session_manager" {

@@ -135,21 +135,15 @@ variable "detailed_monitoring" {
   default     = false
 }
 
-variable "policy_json" {
-  description = "What the instances may do: the policy that `rolecall iam` prints. Null: nothing, and you attach policies to the role yourself."
-  type        = string
-  default     = null
+variable "policies" {
+  description = "What the instances may do, by name: documents that `rolecall iam` prints. As a rule it is one; while another release is rolled out, that of the release before it has to stay, or a roll-back could not read its project. Empty: you attach policies to the role yourself."
+  type        = map(string)
+  default     = {}
 
   validation {
-    condition     = var.policy_json == null || can(jsondecode(var.policy_json).Statement)
-    error_message = "policy_json: expected a policy document, as `rolecall iam` prints it."
+    condition     = alltrue([for document in values(var.policies) : can(jsondecode(document).Statement)])
+    error_message = "policies: expected policy documents, as `rolecall iam` prints them."
   }
-}
-
-variable "decrypt_key_arns" {
-  description = "KMS keys of your own that objects, parameters or secrets are encrypted with. `rolecall iam` cannot know them; AWS's own keys need no entry."
-  type        = list(string)
-  default     = []
 }
 
 variable "permissions_boundary" {

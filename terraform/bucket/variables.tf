@@ -4,7 +4,7 @@ variable "name" {
 }
 
 variable "kms_key_arn" {
-  description = "KMS key that objects are encrypted with; its users need `kms:Decrypt` (`decrypt_key_arns` of the group). Null: S3's own keys."
+  description = "KMS key that objects are encrypted with; `rolecall iam --kms-key` lets instances use it. Null: S3's own keys."
   type        = string
   default     = null
 }

@@ -40,7 +40,7 @@ run "single_instance" {
 
 run "two_roles" {
   variables {
-    release = "2"
+    release = "1"
   }
 
   module {
@@ -54,8 +54,8 @@ run "two_roles" {
 
   assert {
     condition = { for role, group in module.role : role => [group.instance_tags["Bootstrap"], group.instance_tags["Role"], group.instance_tags["Environment"]] } == {
-      web    = ["s3://acme-deploy/shop/2/", "web", "prod"]
-      worker = ["s3://acme-deploy/shop/2/", "worker", "prod"]
+      web    = ["s3://acme-deploy/shop/1/", "web", "prod"]
+      worker = ["s3://acme-deploy/shop/1/", "worker", "prod"]
     }
     error_message = "one project, each its role"
   }

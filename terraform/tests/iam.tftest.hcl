@@ -9,17 +9,19 @@ variables {
   instance_type      = "t3.small"
   security_group_ids = ["sg-0123456789abcdef0"]
   bootstrap          = "s3://acme-deploy/prod/"
-  policy_json        = "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"s3:GetObject\",\"Resource\":\"arn:aws:s3:::acme-deploy/prod/*\"}]}"
+  policies = {
+    project = "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"s3:GetObject\",\"Resource\":\"arn:aws:s3:::acme-deploy/prod/*\"}]}"
+  }
 }
 
 run "the_role_has_what_rolecall_iam_printed_and_nothing_else" {
   assert {
-    condition     = aws_iam_role_policy.project[0].policy == var.policy_json
+    condition     = { for name, made in aws_iam_role_policy.this : name => [made.name, made.policy] } == { project = ["project", var.policies["project"]] }
     error_message = "to the byte"
   }
 
   assert {
-    condition     = length(aws_iam_role_policy.decrypt) == 0 && length(aws_iam_role_policy_attachment.session_manager) == 0 && aws_iam_role.this.permissions_boundary == null
+    condition     = length(aws_iam_role_policy_attachment.session_manager) == 0 && aws_iam_role.this.permissions_boundary == null
     error_message = "and nothing else"
   }
 
@@ -41,15 +43,6 @@ run "extras_are_asked_for" {
   variables {
     session_manager      = true
     permissions_boundary = "arn:aws:iam::123456789012:policy/boundary"
-    decrypt_key_arns     = ["arn:aws:kms:eu-west-1:123456789012:key/1"]
-  }
-
-  assert {
-    condition = jsondecode(aws_iam_role_policy.decrypt[0].policy) == {
-      Version   = "2012-10-17"
-      Statement = [{ Effect = "Allow", Action = "kms:Decrypt", Resource = ["arn:aws:kms:eu-west-1:123456789012:key/1"] }]
-    }
-    error_message = "these keys, and to decrypt"
   }
 
   assert {
@@ -58,22 +51,54 @@ run "extras_are_asked_for" {
   }
 }
 
-run "the_policy_of_another_bucket_is_refused" {
+run "another_project_is_refused" {
   command = plan
 
   variables {
-    bootstrap = "s3://other-bucket/prod/"
+    bootstrap = "s3://acme-deploy/test/"
   }
 
-  expect_failures = [aws_iam_role_policy.project]
+  expect_failures = [aws_iam_role.this]
+}
+
+run "a_file_beside_the_project_is_refused" {
+  command = plan
+
+  variables {
+    bootstrap = "s3://acme-deploy/prod"
+  }
+
+  expect_failures = [aws_iam_role.this]
+}
+
+run "a_dot_is_a_dot" {
+  command = plan
+
+  variables {
+    bootstrap = "s3://acme-deploy/prod-x"
+
+    policies = {
+      project = "{\"Version\":\"2012-10-17\",\"Statement\":{\"Effect\":\"Allow\",\"Action\":\"s3:GetObject\",\"Resource\":\"arn:aws:s3:::acme-deploy/prod.x\"}}"
+    }
+  }
+
+  expect_failures = [aws_iam_role.this]
+}
+
+run "a_pinned_file_is_readable" {
+  command = plan
+
+  variables {
+    bootstrap = "s3://acme-deploy/prod/boot.sh?versionId=abc"
+  }
 }
 
 run "what_is_no_policy_is_refused" {
   command = plan
 
   variables {
-    policy_json = "rolecall: FAILED cause=usage"
+    policies = { project = "rolecall: FAILED cause=usage" }
   }
 
-  expect_failures = [var.policy_json]
+  expect_failures = [var.policies]
 }

@@ -20,7 +20,7 @@ def fmt(bench):
 
 
 def validate(bench):
-    """Every module against Terraform and the provider's schema: references, types, arguments, what modules are given."""
+    """Every module, by Terraform and the provider's schema: references, types, arguments, what modules are given."""
     problems = []
     for root in bench.roots():
         problems += bench.init(root)
@@ -153,7 +153,7 @@ def printed(text, settings):
 
 
 def policies(bench):
-    """The policies of the examples are what the `rolecall iam` of their READMEs prints."""
+    """The policies of the examples are what the `rolecall iam` of their READMEs prints; their projects are valid."""
     if not binary():
         raise Skip("ROLECALL_BIN names no rolecall")
     problems, made = [], set()
@@ -167,6 +167,10 @@ def policies(bench):
             made.add(path)
             if done.returncode or done.stdout != path.read_text():
                 problems.append(f"{bench.name(path)} is not what `{command}` prints:\n{done.stderr}{done.stdout}")
+    for path in bench.tree.glob("examples/*/project/compose.yaml"):
+        done = subprocess.run([binary(), "validate", path], text=True, capture_output=True, check=False)
+        if done.returncode:
+            problems.append(f"{bench.name(path)}: {done.stdout}{done.stderr}")
     for path in bench.tree.glob("examples/**/*.json"):
         if path not in made:
             problems.append(f"{bench.name(path)}: no README says how it was made")
@@ -191,7 +195,8 @@ def checkov(bench):
         return [f"checkov found nothing to check: {done.stdout[:1000]}"]
     summary, results = results["summary"], results["results"]
     problems = [f"{found['check_id']} {found['file_path']} {found['resource']}: {found['check_name']}"
-                for found in results["failed_checks"]] + [f"not parsed: {path}" for path in results.get("parsing_errors", [])]
+                for found in results["failed_checks"]]
+    problems += [f"not parsed: {path}" for path in results.get("parsing_errors", [])]
     if summary["passed"] < 100:
         problems.append(f"checkov looked at too little: {summary}")
     met = {(found["file_path"], found["check_id"]) for found in results["skipped_checks"]}

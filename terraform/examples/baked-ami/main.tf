@@ -4,16 +4,24 @@ provider "aws" {
   region = var.region
 }
 
-# The newest image of our own; an apply that finds another one rolls it out.
+locals {
+  project = "s3://${var.bucket}/${var.prefix}"
+}
+
+# The newest image that was baked from this project; an apply that finds another one rolls it out.
 data "aws_ami" "baked" {
   owners      = ["self"]
   most_recent = true
 
   dynamic "filter" {
-    for_each = var.image_tags
+    for_each = {
+      "tag:Name"   = var.image_name
+      "tag:Source" = local.project
+      architecture = var.architecture
+    }
 
     content {
-      name   = "tag:${filter.key}"
+      name   = filter.key
       values = [filter.value]
     }
   }
@@ -26,8 +34,8 @@ module "site" {
   ami_id             = data.aws_ami.baked.id
   instance_type      = var.instance_type
   security_group_ids = var.security_group_ids
-  bootstrap          = "s3://${var.bucket}/${var.prefix}"
-  policy_json        = file("${path.module}/policy.json")
+  bootstrap          = local.project
+  policies           = { project = file("${path.module}/policy.json") }
 
   group = {
     subnet_ids = var.subnet_ids

@@ -14,10 +14,16 @@ variable "prefix" {
   default     = "site/"
 }
 
-variable "image_tags" {
-  description = "Tags that tell the images of this project from others."
-  type        = map(string)
-  default     = { Name = "rolecall-site" }
+variable "image_name" {
+  description = "What the images are called: tag `Name`, as Packer's variable `name` has it."
+  type        = string
+  default     = "rolecall"
+}
+
+variable "architecture" {
+  description = "Architecture of the image: `x86_64` or `arm64`."
+  type        = string
+  default     = "x86_64"
 }
 
 variable "instance_type" {

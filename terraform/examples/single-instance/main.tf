@@ -34,7 +34,7 @@ module "host" {
   bootstrap          = "s3://${var.bucket}/site/${var.release}/"
   rolecall_url       = var.rolecall_url
   rolecall_sha256    = var.rolecall_sha256
-  policy_json        = file("${path.module}/policy.json")
+  policies           = { project = file("${path.module}/policy.json") }
   session_manager    = true
 }
 

@@ -28,7 +28,7 @@ module "role" {
   security_group_ids = [aws_security_group.role[each.key].id]
   rolecall_url       = var.rolecall_url
   rolecall_sha256    = var.rolecall_sha256
-  policy_json        = file("${path.module}/policies/${each.key}.json")
+  policies           = { for release in compact([var.release, var.previous]) : "release-${release}" => file("${path.module}/policies/${each.key}-${release}.json") }
   tags               = { Project = "shop" }
 
   group = {

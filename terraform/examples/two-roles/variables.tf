@@ -13,6 +13,12 @@ variable "release" {
   type        = string
 }
 
+variable "previous" {
+  description = "The release that is being replaced: its project stays readable, for the instances that still run it and for a roll-back."
+  type        = string
+  default     = ""
+}
+
 variable "subnet_ids" {
   description = "Subnets of the instances, with a way out."
   type        = list(string)
