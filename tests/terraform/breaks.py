@@ -37,6 +37,8 @@ BREAKS = [
     (parts.readmes, "bucket/variables.tf", "default     = 90", "default     = 30", "the tables are old"),
     (parts.checkov, "launch_template.tf", '= "required"', '= "optional"', "CKV_AWS_79"),
     (parts.checkov, "bucket/main.tf", "block_public_policy     = true", "block_public_policy = false", "CKV_AWS_54"),
+    (parts.policies, "examples/baked-ami/policy.json", "acme-deploy/site/*", "acme-deploy/*", "policy.json is not what"),
+    (parts.policies, "examples/two-roles/project/compose.yaml", "    image:", "    imagine:", "project/compose.yaml: "),
     # An old Terraform looks at both sides of `||`.
     (parts.oldest, "variables.tf", "try(var.group.max_size >= var.group.min_size, true)",
      "var.group == null || var.group.max_size == null || var.group.max_size >= var.group.min_size", "from null value"),

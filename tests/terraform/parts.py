@@ -139,7 +139,7 @@ def binary():
 
 
 def printed(text, settings):
-    """`rolecall user-data` prints the same."""
+    """`rolecall user-data` prints the same, be it in another order."""
     if not binary():
         return []
     flags = {"ROLECALL_URL": "--url", "ROLECALL_SHA256": "--sha256", "ROLECALL_SOURCE": "--source"}
@@ -147,7 +147,12 @@ def printed(text, settings):
     for name, value in settings.items():
         words += [flags[name], value] if name in flags else ["--set", f"{name}={value}"]
     done = subprocess.run([binary(), "user-data", "--format", "sh", *words], text=True, capture_output=True, check=False)
-    if done.returncode or done.stdout != text:
+    lines = len(settings) + 1
+
+    def ordered(script):
+        return sorted(script.splitlines()[:lines]) + script.splitlines()[lines:]
+
+    if done.returncode or ordered(done.stdout) != ordered(text):
         return [f"rolecall user-data {shlex.join(words)} prints other user-data:\n{done.stderr}{done.stdout[:600]}"]
     return []
 
