@@ -65,6 +65,24 @@ run "a_group_tells_its_hooks" {
   }
 }
 
+# That bootstrap.sh hands on each of these is checked outside, on what comes out here.
+run "settings_of_every_kind" {
+  variables {
+    settings = {
+      for name in [
+        "ROLECALL_SOURCE", "ROLECALL_WAIT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
+        "AWS_CA_BUNDLE", "AWS_REGION", "AWS_DEFAULT_REGION", "SSL_CERT_FILE", "SSL_CERT_DIR", "DOCKER_HOST",
+        "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy",
+      ] : name => "a value"
+    }
+  }
+
+  assert {
+    condition     = length(regexall("='a value'\n", output.user_data)) == 19
+    error_message = "19 lines"
+  }
+}
+
 run "a_setting_that_would_be_lost_is_refused" {
   command = plan
 

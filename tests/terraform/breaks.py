@@ -30,6 +30,7 @@ BREAKS = [
      "hooks_hold_the_first_instance_too failed"),
     (parts.values, "asg.tf", "this.latest_version", "this.default_version", "the_group_runs_the_planned_version failed"),
     (parts.values, "../userdata/bootstrap.sh", "set -eu\n", "set -eu\nif\n", "sh: "),
+    (parts.values, "../userdata/bootstrap.sh", "DOCKER_HOST", "DOCKER_HOT", "DOCKER_HOST: userdata/bootstrap.sh does not"),
     (parts.declarations, "variables.tf", "  description = \"ARN of a policy that bounds the role.\"\n", "",
      "permissions_boundary has no description"),
     (parts.declarations, "iam.tf", "var.permissions_boundary", "null", "permissions_boundary is not used"),

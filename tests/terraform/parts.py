@@ -124,7 +124,12 @@ def script(bench, text):
         if done.returncode:
             problems.append(f"{words[0]}: {done.stdout}{done.stderr}")
     meant = dict(word.split("=", 1) for word in shlex.split(head, comments=True))
+    # The script takes of the shell's variables those that this finds.
+    [taken] = re.findall(r"set \| sed -nE '([^']+)'", bootstrap) or ["d"]
     for name, value in meant.items():
+        found = subprocess.run(["sed", "-nE", taken], input=f"{name}=x\n", text=True, capture_output=True, check=False)
+        if found.stdout != f"{name}\n":
+            problems.append(f"{name}: userdata/bootstrap.sh does not hand it on {found.stderr}")
         read = subprocess.run(["sh", "-c", f'{head}\nprintf %s "${name}"'], text=True, capture_output=True, check=False,
                               env={"PATH": os.environ["PATH"]})
         if read.stdout != value or read.stderr:
