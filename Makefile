@@ -14,7 +14,7 @@ DIST ?= $(TARGET)/dist
 # What equality and figures are measured against, where it is at hand.
 PEERS := eval "$$($(SETUP)/peers --env)";
 
-.PHONY: help demo test test-setup fuzz soak bench static dist sbom lint audit check
+.PHONY: help demo test test-setup fuzz soak bench static dist sbom lint audit check terraform terraform-docs
 
 help: ## What can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -41,6 +41,7 @@ soak: test-setup ## What takes too long for every change: KILLS=200 at random mo
 	ROLECALL_TEST_KILLS=$(or $(KILLS),200) ROLECALL_TEST_SEED=$(or $(SEED),$(shell date +%s)) \
 	    $(CARGO) nextest run --locked --profile soak --test tests a_kill_at_any_moment_is_healed
 	$(MAKE) fuzz SECONDS=60
+	@! command -v npm > /dev/null || tests/terraform/schema --check
 
 bench: ## Figures: start-up, loading, and eight services beside Docker Compose and the bare engine API
 	@$(SETUP)/packages demo
@@ -58,6 +59,13 @@ dist: static sbom ## What a release is made of, in $(DIST): the static binary, i
 sbom: ## What the static binary is made of, as CycloneDX
 	@mkdir -p $(DIST)
 	$(SETUP)/sbom $(ARCH) $(DIST)/rolecall-$(ARCH).cdx.json
+
+terraform: ## terraform/: format, validation, values, user-data, tables, checkov; and policies, with ROLECALL_BIN
+	@$(SETUP)/packages test
+	@"$$($(SETUP)/terraform)/bin/python" tests/terraform/check
+
+terraform-docs: ## The tables of inputs and outputs in terraform/
+	@"$$($(SETUP)/terraform)/bin/python" tests/terraform/check --write
 
 lint: ## Format, clippy, shellcheck, and licences, bans and sources of all crates
 	$(CARGO) fmt --check

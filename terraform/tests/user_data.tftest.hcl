@@ -1,0 +1,124 @@
+# User-data to the byte.
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  name               = "web"
+  ami_id             = "ami-0123456789abcdef0"
+  instance_type      = "t3.small"
+  security_group_ids = ["sg-0123456789abcdef0"]
+  bootstrap          = "s3://acme-deploy/prod/"
+}
+
+run "a_baked_image_needs_the_script_alone" {
+  assert {
+    condition     = output.user_data == "#!/bin/sh\n${file("../userdata/bootstrap.sh")}"
+    error_message = "without a setting there is a line too much or too few"
+  }
+
+  assert {
+    condition     = base64decode(aws_launch_template.this.user_data) == output.user_data
+    error_message = "the launch template has other user-data"
+  }
+}
+
+run "settings_are_lines_in_quotes" {
+  variables {
+    rolecall_url    = "https://acme-public.s3.amazonaws.com/rolecall-{arch}"
+    rolecall_sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    tag_prefix      = "rolecall:"
+
+    settings = {
+      ROLECALL_DEADLINE = "20m"
+      HTTPS_PROXY       = "http://proxy.example.com:3128/?a=1&b='2'; $(id) `id` \"$HOME\" \\"
+    }
+  }
+
+  assert {
+    condition = output.user_data == join("", [
+      "#!/bin/sh\n",
+      "HTTPS_PROXY='http://proxy.example.com:3128/?a=1&b='\\''2'\\''; $(id) `id` \"$HOME\" \\'\n",
+      "ROLECALL_DEADLINE='20m'\n",
+      "ROLECALL_SHA256='e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'\n",
+      "ROLECALL_TAG_PREFIX='rolecall:'\n",
+      "ROLECALL_URL='https://acme-public.s3.amazonaws.com/rolecall-{arch}'\n",
+      file("../userdata/bootstrap.sh"),
+    ])
+    error_message = "the settings are not what a shell reads them as"
+  }
+}
+
+run "a_group_tells_its_hooks" {
+  variables {
+    group = { subnet_ids = ["subnet-0123456789abcdef0"] }
+  }
+
+  assert {
+    condition = output.user_data == join("", [
+      "#!/bin/sh\n",
+      "ROLECALL_LAUNCH_HOOK='rolecall-launch'\n",
+      "ROLECALL_TERMINATE_HOOK='rolecall-terminate'\n",
+      file("../userdata/bootstrap.sh"),
+    ])
+    error_message = "the names of the hooks do not reach the instances"
+  }
+}
+
+# That bootstrap.sh hands on each of these is checked outside, on what comes out here.
+run "settings_of_every_kind" {
+  variables {
+    settings = {
+      for name in [
+        "ROLECALL_SOURCE", "ROLECALL_WAIT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
+        "AWS_CA_BUNDLE", "AWS_REGION", "AWS_DEFAULT_REGION", "SSL_CERT_FILE", "SSL_CERT_DIR", "DOCKER_HOST",
+        "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy",
+      ] : name => "a value"
+    }
+  }
+
+  assert {
+    condition     = length(regexall("='a value'\n", output.user_data)) == 19
+    error_message = "19 lines"
+  }
+}
+
+run "a_setting_that_would_be_lost_is_refused" {
+  command = plan
+
+  variables {
+    settings = { ROLECAL_DEADLINE = "20m" }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "a_setting_of_two_lines_is_refused" {
+  command = plan
+
+  variables {
+    settings = { ROLECALL_PUBLIC_KEY = "one\ntwo" }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "user_data_that_ec2_would_refuse_is_refused" {
+  command = plan
+
+  variables {
+    settings = { NO_PROXY = join(",", [for n in range(1000) : "host-${n}.example.com"]) }
+  }
+
+  expect_failures = [aws_launch_template.this]
+}
+
+run "a_checksum_is_one" {
+  command = plan
+
+  variables {
+    rolecall_sha256 = "E3B0"
+  }
+
+  expect_failures = [var.rolecall_sha256]
+}
