@@ -79,7 +79,7 @@ impl S3 {
     }
 
     /// Runs a call with each allowed owner in turn, until one is not refused. `probe` is the same call without an
-    /// owner and without content: where that is allowed, the owner was what was wrong.
+    /// owner, whose content nobody reads: where that is allowed, the owner was what was wrong.
     async fn owned<T>(
         &self,
         bucket: &str,
@@ -185,7 +185,7 @@ impl ObjectStore for S3 {
         };
         let probe = async || {
             let op = async |client: Client| {
-                client.head_object().bucket(bucket).key(key).set_version_id(version.clone()).send().await
+                client.get_object().bucket(bucket).key(key).set_version_id(version.clone()).send().await
             };
             self.regional(bucket, request, op).await.map(|_| ())
         };

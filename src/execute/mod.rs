@@ -113,7 +113,8 @@ async fn checked(cx: &Context, step: &Step) -> Result<Outcome> {
         cx.intend(step)?;
     }
     let limit = cx.retry.within(step.deadline);
-    let work = perform::apply(cx, &limit, step, attempt);
+    // Boxed: it is awaited in two places, and would stand twice in the binary.
+    let work = Box::pin(perform::apply(cx, &limit, step, attempt));
     let result = if step.action.keeps_time() {
         work.await
     } else {
