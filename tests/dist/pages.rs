@@ -30,8 +30,12 @@ const FILES: &[(&str, &str)] = &[
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let folder = env::args_os().nth(1).ok_or("usage: pages FOLDER")?;
-    let (man, completions) = (Path::new(&folder).join("man"), Path::new(&folder).join("completions"));
+    write(env::args_os().nth(1).ok_or("usage: pages FOLDER")?.as_ref())
+}
+
+/// Writes all of them.
+pub(crate) fn write(folder: &Path) -> Result<(), Box<dyn Error>> {
+    let (man, completions) = (folder.join("man"), folder.join("completions"));
     fs::create_dir_all(&man)?;
     fs::create_dir_all(&completions)?;
 
