@@ -1,6 +1,6 @@
 //! `pages FOLDER`: what a release says of the command line, made from the command line itself: a man page for each
-//! command into FOLDER/man, completions of bash, zsh and fish into FOLDER/completions. Pages carry the day of SOURCE_DATE_EPOCH,
-//! which is the commit's: the same commit gives the same bytes.
+//! command into FOLDER/man, completions of bash, zsh and fish into FOLDER/completions. Pages carry the day of
+//! `SOURCE_DATE_EPOCH`, which is the commit's: the same commit gives the same bytes.
 
 use std::{
     env,
