@@ -11,10 +11,11 @@ export ROLECALL_TEST_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rolecall-te
 # As tests/setup/static takes it.
 TARGET := $(or $(CARGO_TARGET_DIR),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rolecall/target)
 DIST ?= $(TARGET)/dist
+ARCHES ?= x86_64 aarch64
 # What equality and figures are measured against, where it is at hand.
 PEERS := eval "$$($(SETUP)/peers --env)";
 
-.PHONY: help demo test test-setup fuzz soak bench static dist sbom lint audit check terraform terraform-docs
+.PHONY: help demo test test-setup fuzz soak bench static dist reproducible sbom lint audit check terraform terraform-docs
 
 help: ## What can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -37,11 +38,12 @@ fuzz: ## Fuzz targets of the parsers, SECONDS=20 each: no panic, no hang, little
 	@$(SETUP)/packages fuzz
 	$(SETUP)/fuzz $(SECONDS)
 
-soak: test-setup ## What takes too long for every change: KILLS=200 at random moments, all fuzz targets for a minute each
+soak: test-setup ## What takes too long for every change: KILLS=200 at random moments, all fuzz targets for a minute each, a release made twice
 	ROLECALL_TEST_KILLS=$(or $(KILLS),200) ROLECALL_TEST_SEED=$(or $(SEED),$(shell date +%s)) \
 	    $(CARGO) nextest run --locked --profile soak --test tests a_kill_at_any_moment_is_healed
 	$(MAKE) fuzz SECONDS=60
 	@! command -v npm > /dev/null || tests/terraform/schema --check
+	$(MAKE) reproducible ARCHES=x86_64
 
 bench: ## Figures: start-up, loading, and eight services beside Docker Compose and the bare engine API
 	@$(SETUP)/packages demo
@@ -52,9 +54,16 @@ bench: ## Figures: start-up, loading, and eight services beside Docker Compose a
 static: ## The static musl binary for this architecture
 	$(SETUP)/static $(ARCH)
 
-dist: static sbom ## What a release is made of, in $(DIST): the static binary, its checksum, its SBOM
-	install -m 755 $(TARGET)/$(ARCH)-unknown-linux-musl/release/rolecall $(DIST)/rolecall-$(ARCH)
-	cd $(DIST) && sha256sum rolecall-$(ARCH) > rolecall-$(ARCH).sha256
+dist: ## What a release is made of, in $(DIST), for each of ARCHES; signed if MINISIGN_KEY names a key; and its check
+	@$(SETUP)/packages dist
+	@for arch in $(ARCHES); do $(SETUP)/static $$arch || exit; done
+	userdata/package/dist $(DIST) $(ARCHES)
+	$(if $(MINISIGN_KEY),userdata/package/sign $(DIST) $(MINISIGN_KEY))
+	tests/dist/check $(DIST) $(ARCHES)
+
+reproducible: ## A release of the last commit, made twice in different places: the same bytes?
+	@$(SETUP)/packages dist
+	tests/dist/reproducible $(ARCHES)
 
 sbom: ## What the static binary is made of, as CycloneDX
 	@mkdir -p $(DIST)
@@ -71,7 +80,8 @@ lint: ## Format, clippy, shellcheck, and licences, bans and sources of all crate
 	$(CARGO) fmt --check
 	$(CARGO) fmt --check --manifest-path tests/fuzz/Cargo.toml
 	$(CARGO) clippy --locked --all-targets -- -D warnings
-	shellcheck $(SETUP)/* tests/support/*.sh .ci/run $(wildcard tests/support/machine userdata/*.sh)
+	shellcheck $(SETUP)/* tests/support/*.sh .ci/run $(wildcard tests/support/machine userdata/*.sh) \
+	    $(shell grep -lE '^.!/bin/sh' userdata/package/* tests/dist/*)
 	@$(CARGO) deny --version > /dev/null 2>&1 || $(CARGO) install cargo-deny --locked
 	$(CARGO) deny --locked check bans licenses sources
 
