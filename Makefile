@@ -14,7 +14,7 @@ DIST ?= $(TARGET)/dist
 # What equality and figures are measured against, where it is at hand.
 PEERS := eval "$$($(SETUP)/peers --env)";
 
-.PHONY: help demo test test-setup fuzz soak bench static dist sbom lint audit check
+.PHONY: help demo test test-setup fuzz soak bench static dist sbom lint audit check packer packer-docs
 
 help: ## What can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -31,6 +31,7 @@ test-setup:
 	@$(SETUP)/packages test
 	@$(SETUP)/moto > /dev/null
 	@$(SETUP)/peers
+	@$(SETUP)/packer
 	@$(CARGO) nextest --version > /dev/null 2>&1 || $(CARGO) install cargo-nextest --locked
 
 fuzz: ## Fuzz targets of the parsers, SECONDS=20 each: no panic, no hang, little memory
@@ -59,11 +60,18 @@ sbom: ## What the static binary is made of, as CycloneDX
 	@mkdir -p $(DIST)
 	$(SETUP)/sbom $(ARCH) $(DIST)/rolecall-$(ARCH).cdx.json
 
+packer: ## packer/: format, validity with Packer 1.6.6, the table of variables, and that mistakes are noticed
+	@$(SETUP)/packer
+	@tests/packer/check
+
+packer-docs: ## The table of variables in packer/README.md
+	@tests/packer/table --write
+
 lint: ## Format, clippy, shellcheck, and licences, bans and sources of all crates
 	$(CARGO) fmt --check
 	$(CARGO) fmt --check --manifest-path tests/fuzz/Cargo.toml
 	$(CARGO) clippy --locked --all-targets -- -D warnings
-	shellcheck $(SETUP)/* tests/support/*.sh .ci/run $(wildcard tests/support/machine userdata/*.sh)
+	shellcheck $(SETUP)/* tests/support/*.sh .ci/run $(wildcard tests/support/machine userdata/*.sh packer/*.sh tests/packer/*)
 	@$(CARGO) deny --version > /dev/null 2>&1 || $(CARGO) install cargo-deny --locked
 	$(CARGO) deny --locked check bans licenses sources
 

@@ -121,7 +121,9 @@ build {
     environment_vars = concat(
       [for name, value in local.settings : "${name}=${value}"],
       ["BINARY=${local.targets[source.name].binary}"],
-      ["SHA256=${lookup(var.sha256, local.targets[source.name].arch, "")}"],
+      # An uploaded file has its checksum beside it, here; that of an address is fetched from beside it, there.
+      ["SHA256=${lookup(var.sha256, local.targets[source.name].arch,
+      try(substr(file(abspath("${local.targets[source.name].binary}.sha256")), 0, 64), ""))}"],
     )
     execute_command = "sudo env {{ .Vars }} sh {{ .Path }}"
     scripts         = [for name in ["install", "bake", "smoke", "seal"] : "${path.root}/${name}.sh"]

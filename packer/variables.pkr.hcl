@@ -11,7 +11,7 @@ variable "source" {
 variable "roles" {
   type        = list(string)
   default     = []
-  description = "Roles whose container images are baked; empty means the services without a profile. An image can bring up every role that it was baked for."
+  description = "Roles whose container images are baked; empty means all roles of the project. An instance can be any of them."
 }
 
 variable "environment" {
@@ -39,7 +39,7 @@ variable "binary" {
 variable "sha256" {
   type        = map(string)
   default     = {}
-  description = "Its SHA-256 checksums, by `x86_64` and `arm64`. For what is not named, `<binary>.sha256` holds it."
+  description = "Its SHA-256 checksums, by `x86_64` and `arm64`. Without one, `<binary>.sha256` has to hold it."
 
   validation {
     condition     = join("", [for sum in values(var.sha256) : regex_replace(sum, "^[0-9a-f]{64}$", "")]) == "" && ! contains(values(var.sha256), "")
@@ -90,7 +90,7 @@ variable "volume_size" {
 variable "kms_key_id" {
   type        = string
   default     = null
-  description = "Key that the images are encrypted with. Without one, the account's own for EBS; an image with that key cannot be shared with other accounts."
+  description = "Key of KMS that the images are encrypted with. Without one it is the account's own for EBS, and an image cannot be shared with other accounts."
 }
 
 variable "iam_instance_profile" {
