@@ -15,7 +15,8 @@ ARCHES ?= x86_64 aarch64
 # What equality and figures are measured against, where it is at hand.
 PEERS := eval "$$($(SETUP)/peers --env)";
 
-.PHONY: help demo test test-setup fuzz soak bench static dist reproducible sbom lint audit check terraform terraform-docs
+.PHONY: help demo test test-setup fuzz soak bench static dist reproducible sbom lint audit check packer packer-docs \
+    terraform terraform-docs
 
 help: ## What can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -32,6 +33,7 @@ test-setup:
 	@$(SETUP)/packages test
 	@$(SETUP)/moto > /dev/null
 	@$(SETUP)/peers
+	@$(SETUP)/packer
 	@$(CARGO) nextest --version > /dev/null 2>&1 || $(CARGO) install cargo-nextest --locked
 
 fuzz: ## Fuzz targets of the parsers, SECONDS=20 each: no panic, no hang, little memory
@@ -76,12 +78,19 @@ terraform: ## terraform/: format, validation, values, user-data, tables, checkov
 terraform-docs: ## The tables of inputs and outputs in terraform/
 	@"$$($(SETUP)/terraform)/bin/python" tests/terraform/check --write
 
+packer: ## packer/: format, validity with Packer 1.6.6, the table of variables, and that mistakes are noticed
+	@$(SETUP)/packer
+	@tests/packer/check
+
+packer-docs: ## The table of variables in packer/README.md
+	@tests/packer/table --write
+
 lint: ## Format, clippy, shellcheck, and licences, bans and sources of all crates
 	$(CARGO) fmt --check
 	$(CARGO) fmt --check --manifest-path tests/fuzz/Cargo.toml
 	$(CARGO) clippy --locked --all-targets -- -D warnings
-	shellcheck $(SETUP)/* tests/support/*.sh .ci/run $(wildcard tests/support/machine userdata/*.sh) \
-	    $(shell grep -lE '^.!/bin/sh' userdata/package/* tests/dist/*)
+	shellcheck $(SETUP)/* tests/support/*.sh .ci/run $(wildcard tests/support/machine userdata/*.sh packer/*.sh) \
+	    $(shell grep -lE '^.!/bin/(ba)?sh' userdata/package/* tests/dist/* tests/packer/*)
 	@$(CARGO) deny --version > /dev/null 2>&1 || $(CARGO) install cargo-deny --locked
 	$(CARGO) deny --locked check bans licenses sources
 

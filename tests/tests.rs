@@ -10,6 +10,7 @@ mod canaries;
 mod compose_docs;
 mod crash;
 mod docassemble;
+mod docs;
 mod equal;
 mod extension;
 mod facts;

@@ -37,7 +37,7 @@ fn written() -> String {
                 match row.must {
                     Must::Converge => text.push_str("converges.\n"),
                     Must::Fail(exit, line) => {
-                        let _ = write!(text, "fails with exit code {exit}.\n\n```\n{line}\n```\n");
+                        let _ = write!(text, "fails with exit code {exit}.\n\n```text\n{line}\n```\n");
                     }
                 }
             }
