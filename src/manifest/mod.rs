@@ -4,6 +4,7 @@
 mod decode;
 pub mod extension;
 pub mod files;
+mod gather;
 pub mod prepare;
 pub mod roles;
 pub mod scripts;
