@@ -81,6 +81,12 @@ pub enum Command {
         #[command(flatten)]
         wishes: Wishes,
     },
+    /// Bring packages, Docker and the images of all roles onto a machine that an image is made of; start nothing.
+    Bake {
+        /// Settings.
+        #[command(flatten)]
+        settings: SettingsArgs,
+    },
     /// Print what `run` would do, without doing it.
     Plan {
         /// Settings.

@@ -1,5 +1,6 @@
 //! The subcommands: each wires the stages together and turns what came of them into output and an exit code.
 
+pub mod bake;
 mod bring_up;
 pub mod config;
 pub mod facts;
@@ -9,6 +10,7 @@ pub mod run;
 pub mod stages;
 pub mod status;
 pub mod stop;
+mod under_way;
 pub mod validate;
 
 use std::process::ExitCode;
@@ -23,6 +25,7 @@ use crate::{
 pub async fn dispatch(cli: Cli) -> ExitCode {
     let done = match cli.command {
         Command::Run { settings, wishes } => run::run(&settings.into(), wishes).await,
+        Command::Bake { settings } => bake::bake(&settings.into()).await,
         Command::Plan { settings, wishes, json } => plan::plan(&settings.into(), wishes, json).await,
         Command::Validate { file, roles, environment } => validate::validate(&file, roles.as_deref(), environment),
         Command::Facts { settings, format } => facts::facts(&settings.into(), format).await,

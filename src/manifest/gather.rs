@@ -90,10 +90,7 @@ impl<'a> Gathering<'a> {
     ///
     /// # Errors
     /// What the last reading says; a file beside it that cannot be read.
-    pub(super) async fn read<T>(
-        &mut self,
-        read: impl Fn(&Staged<'_>, &Reading) -> Result<T, LoadError>,
-    ) -> Result<T> {
+    pub(super) async fn read<T>(&mut self, read: impl Fn(&Staged<'_>, &Reading) -> Result<T, LoadError>) -> Result<T> {
         loop {
             let staged = Staged::new(&self.reading.dir, &self.files);
             let (found, missed) = (read(&staged, &self.reading), staged.missed.take());

@@ -3,6 +3,8 @@
 
 use std::{collections::BTreeMap, path::PathBuf, rc::Rc};
 
+use tracing::warn;
+
 use super::{
     Manifest, Reading, Script,
     extension::Extension,
@@ -13,7 +15,7 @@ use super::{
 };
 use crate::{
     compose,
-    error::{Cause, Error, Result},
+    error::{Cause, Error, Exit, Result},
     facts::Facts,
     fetch::{self, Fetched, Snapshot},
     paths::Paths,
@@ -49,6 +51,9 @@ pub struct Around<'a> {
     pub facts: &'a Facts,
     /// Where things are kept.
     pub paths: &'a Paths,
+    /// Whether an older project stands in for the source: its images are used as they are, so that a login that cannot
+    /// be had is no reason not to start it.
+    pub standing_in: bool,
 }
 
 /// What was fetched, as far as it can be told without reading it: scripts alone, or a project that is still to be read.
@@ -116,16 +121,28 @@ fn folder_name(input: &Input) -> String {
     if name.is_empty() { "project".to_owned() } else { name }
 }
 
+/// Where each docker config.json was found, and its text.
+///
+/// # Errors
+/// One that has to be there and cannot be read.
 pub(super) async fn registry_auths(around: Around<'_>, extension: &Extension) -> Result<Vec<(String, Secret<String>)>> {
-    let all = extension.registries.iter().map(async |uri| {
-        let body = fetch::value(around.world, around.retry, uri, around.facts, &around.input.trust).await?;
-        let text = String::from_utf8(body).map_err(|_| {
-            let message = format!("{uri}, named by x-rolecall.registries, is not a docker config.json");
-            Error::new(Cause::ManifestInvalid, message)
-        })?;
-        Ok::<_, Error>((uri.clone(), Secret::new(text)))
+    let all = extension.registries.iter().map(async |uri| match registry_auth(around, uri).await {
+        Err(err) if around.standing_in && err.exit() == Exit::Unreachable => {
+            warn!(cause = err.cause.code(), "going on without the logins of {uri}: {err}");
+            Ok(None)
+        }
+        other => other.map(|text| Some((uri.clone(), text))),
     });
-    futures_util::future::try_join_all(all).await
+    Ok(futures_util::future::try_join_all(all).await?.into_iter().flatten().collect())
+}
+
+async fn registry_auth(around: Around<'_>, uri: &str) -> Result<Secret<String>> {
+    let body = fetch::value(around.world, around.retry, uri, around.facts, &around.input.trust).await?;
+    let text = String::from_utf8(body).map_err(|_| {
+        let message = format!("{uri}, named by x-rolecall.registries, is not a docker config.json");
+        Error::new(Cause::ManifestInvalid, message)
+    })?;
+    Ok(Secret::new(text))
 }
 
 /// What interpolation sees in place of a shell: the facts, and the name that every shell has.
