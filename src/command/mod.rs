@@ -7,6 +7,7 @@ pub mod facts;
 pub mod plan;
 pub mod real;
 pub mod run;
+pub mod seal;
 pub mod stages;
 pub mod status;
 pub mod stop;
@@ -26,6 +27,7 @@ pub async fn dispatch(cli: Cli) -> ExitCode {
     let done = match cli.command {
         Command::Run { settings, wishes } => run::run(&settings.into(), wishes).await,
         Command::Bake { settings } => bake::bake(&settings.into()).await,
+        Command::Seal(args) => seal::seal(args).await,
         Command::Plan { settings, wishes, json } => plan::plan(&settings.into(), wishes, json).await,
         Command::Validate { file, roles, environment } => validate::validate(&file, roles.as_deref(), environment),
         Command::Facts { settings, format } => facts::facts(&settings.into(), format).await,

@@ -23,6 +23,7 @@ pub mod ready;
 pub mod remembered;
 pub mod resources;
 pub mod script;
+pub mod seal;
 pub mod secrets;
 pub mod stop;
 #[cfg(test)]

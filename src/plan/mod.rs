@@ -21,6 +21,7 @@ pub mod ports;
 pub mod pull;
 pub mod reconcile;
 pub mod render;
+pub mod seal;
 pub mod unsupported;
 pub mod volumes;
 
