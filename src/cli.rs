@@ -1,5 +1,7 @@
 //! The command line: what can be asked, with which flags. Parsing only; nothing here acts.
 
+pub mod seal;
+
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -81,6 +83,14 @@ pub enum Command {
         #[command(flatten)]
         wishes: Wishes,
     },
+    /// Bring packages, Docker and the images of all roles onto a machine that an image is made of; start nothing.
+    Bake {
+        /// Settings.
+        #[command(flatten)]
+        settings: SettingsArgs,
+    },
+    /// Take everything off this machine that is an instance's, so that an image can be made of it.
+    Seal(seal::SealArgs),
     /// Print what `run` would do, without doing it.
     Plan {
         /// Settings.

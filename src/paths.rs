@@ -81,12 +81,22 @@ impl Paths {
             entries.flat_map(|entry| [entry.path(), entry.path().join("objects")]).collect::<Vec<_>>()
         };
         let own = [self.state.clone(), self.projects(), self.scripts(), self.good()];
-        own.into_iter().chain(below(&self.cache)).chain(below(&self.good())).collect()
+        own.into_iter().chain([&self.cache, &self.good(), &self.baked()].into_iter().flat_map(|f| below(f))).collect()
     }
 
     /// Projects that were ready, by what they were fetched for.
     pub fn good(&self) -> PathBuf {
         self.state.join("good")
+    }
+
+    /// Projects that the image brought, for instances that have no good one of their own.
+    pub fn baked(&self) -> PathBuf {
+        self.state.join("baked")
+    }
+
+    /// What was done to the image that this machine was started from.
+    pub fn baked_record(&self) -> PathBuf {
+        self.state.join("baked.json")
     }
 
     /// The folder of all projects.

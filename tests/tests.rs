@@ -6,6 +6,7 @@ mod support;
 
 mod architecture;
 mod bad_input;
+mod bake;
 mod canaries;
 mod compose_docs;
 mod crash;

@@ -15,7 +15,7 @@ use crate::{
     cli::Wishes,
     error::{Error, Exit, Result},
     execute::{
-        self, Context, Summary, docker, foreign,
+        self, Context, Summary, baked, docker, foreign,
         journal::{Event, Journal},
         launch,
         look::{self, Look},
@@ -76,7 +76,7 @@ impl BringUp<'_> {
     /// # Errors
     /// Why it is not ready; also where a project stood in for one that failed its integrity.
     pub(super) async fn run(&self) -> Result<Summary> {
-        let kept = self.good.read();
+        let kept = self.good.read().or_else(|| Good::baked(&self.session.paths, self.input).read());
         let err = match self.source(kept.is_some()).await {
             Ok(summary) => return Ok(summary),
             Err(Halt::Late(err)) => return Err(err),
@@ -122,12 +122,13 @@ impl BringUp<'_> {
         let services = project.map(|project| project.services.keys().cloned().collect()).unwrap_or_default();
         let about = (shape, project.map(|project| project.name.as_str()), services);
         match (&prepared.files, prepared.manifest.scripts.first()) {
-            (Some(files), _) => self.good.keep(about, files),
+            (Some(files), _) => self.good.keep(about, files)?,
             (None, Some(script)) => {
-                self.good.keep(about, &kept::of_script(&self.session.paths, self.input, &script.body)?)
+                self.good.keep(about, &kept::of_script(&self.session.paths, self.input, &script.body)?)?;
             }
-            (None, None) => Ok(()),
+            (None, None) => {}
         }
+        kept::forget_baked(&self.session.paths)
     }
 
     /// The two graphs of a run. `refresh`: whether images that are there are asked for again, where they say so.
@@ -135,7 +136,7 @@ impl BringUp<'_> {
         let plan_step = |err: Error| err.step("plan");
         prepared.manifest.project.as_deref().map_or(Ok(()), ports::check).map_err(plan_step)?;
         let cx = self.context(session, prepared)?;
-        let mut summary = execute::run(&host_steps(prepared, &self.facts.instance_id), &cx).await?;
+        let mut summary = execute::run(&self.host_steps(prepared), &cx).await?;
         let Some(project) = &prepared.manifest.project else { return Ok(summary) };
         self.reporter.borrow_mut().update(|status| status.project = Some(project.name.clone()));
         let Wishes { remove_orphans } = self.wishes;
@@ -148,6 +149,10 @@ impl BringUp<'_> {
         let plan = launch::plan(&cx, &prepared.manifest.extension, unit(&cx)).await.map_err(plan_step)?;
         summary += self.carry_out(&plan, &cx).await.map_err(Halt::Late)?;
         Ok(summary)
+    }
+
+    fn host_steps(&self, prepared: &Prepared) -> Plan {
+        host_steps(prepared, &self.facts.instance_id, baked::upgraded(&self.session.paths))
     }
 
     async fn carry_out(&self, plan: &Plan, cx: &Context) -> Result<Summary> {
@@ -171,7 +176,7 @@ impl BringUp<'_> {
     /// Starts what there is, since `err` keeps the source from being used. Only where the source is out of reach or
     /// makes no valid project is that an end that systemd and an operator may take for good.
     async fn stand_in(&self, kept: &Kept, err: Error) -> Result<Summary> {
-        let what = format!("the project that was ready on {:.0}", kept.at);
+        let what = kept.told();
         warn!(cause = err.cause.code(), "{err}; going on with {what}");
         let done = match self.kept(kept).await {
             Ok(prepared) => self.launch(self.session, &prepared, false).await.map_err(Halt::into_inner),
@@ -197,8 +202,8 @@ impl BringUp<'_> {
 
     async fn kept(&self, kept: &Kept) -> Result<Prepared> {
         let session = self.session.within(VALUES);
-        let fetched = self.good.fetched(kept, (&session.world, &session.retry), self.input, self.facts)?;
-        session.prepare(self.facts, self.input, fetched).await
+        let fetched = kept.fetched((&session.world, &session.retry), self.input, self.facts)?;
+        session.prepare_kept(self.facts, self.input, fetched).await
     }
 
     /// Starts the containers that are there: without their values nothing else can be made of the project.
@@ -209,7 +214,7 @@ impl BringUp<'_> {
         let dir = self.session.paths.project(name);
         let mut prepared = Prepared { manifest, dir, files: None, registry_auths: Vec::new() };
         let cx = self.context(self.session, &prepared)?;
-        let mut summary = execute::run(&host_steps(&prepared, &self.facts.instance_id), &cx).await?;
+        let mut summary = execute::run(&self.host_steps(&prepared), &cx).await?;
         let there = remembered::there(&cx, name, &kept.services, &self.facts.instance_id).await?;
         let project = Rc::new(there.project(name, &prepared.dir)?);
         prepared.manifest.project = Some(Rc::clone(&project));

@@ -1,14 +1,17 @@
 //! The subcommands: each wires the stages together and turns what came of them into output and an exit code.
 
+pub mod bake;
 mod bring_up;
 pub mod config;
 pub mod facts;
 pub mod plan;
 pub mod real;
 pub mod run;
+pub mod seal;
 pub mod stages;
 pub mod status;
 pub mod stop;
+mod under_way;
 pub mod validate;
 
 use std::process::ExitCode;
@@ -23,6 +26,8 @@ use crate::{
 pub async fn dispatch(cli: Cli) -> ExitCode {
     let done = match cli.command {
         Command::Run { settings, wishes } => run::run(&settings.into(), wishes).await,
+        Command::Bake { settings } => bake::bake(&settings.into()).await,
+        Command::Seal(args) => seal::seal(args).await,
         Command::Plan { settings, wishes, json } => plan::plan(&settings.into(), wishes, json).await,
         Command::Validate { file, roles, environment } => validate::validate(&file, roles.as_deref(), environment),
         Command::Facts { settings, format } => facts::facts(&settings.into(), format).await,

@@ -7,7 +7,7 @@ use crate::{
     cli::Wishes,
     error::{Error, Result},
     execute::{
-        Context,
+        Context, baked,
         journal::Journal,
         launch,
         look::{self, Look},
@@ -40,7 +40,7 @@ pub async fn plan(flags: &Flags, wishes: Wishes, json: bool) -> Result<u8> {
     let journal = Rc::new(RefCell::new(journal));
     let cx = session.context(&prepared, &facts, &input, journal, Box::new(|_| {}))?;
     let mut seen = render::Foreseen::default();
-    foresee(&cx, host_steps(&prepared, &facts.instance_id), &mut seen).await;
+    foresee(&cx, host_steps(&prepared, &facts.instance_id, baked::upgraded(&session.paths)), &mut seen).await;
     if let Some(project) = &prepared.manifest.project {
         seen.project = Some(project.name.clone());
         let extension = &prepared.manifest.extension;

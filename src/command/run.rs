@@ -1,28 +1,11 @@
-//! `rolecall run`: the whole way, under the lock, the journal and the deadline.
+//! `rolecall run`: the whole way.
 
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use std::{cell::RefCell, rc::Rc};
 
-use tokio::signal::unix::{SignalKind, signal};
-use tracing::{info, warn};
-
-use super::{bring_up::BringUp, need_root, real, stages::Session};
+use super::{bring_up::BringUp, stages::Session, under_way};
 use crate::{
-    cli::Wishes,
-    error::{Cause, Error, Result},
-    execute::{
-        Summary,
-        journal::{self, Event, Journal},
-    },
-    facts::{self, Facts},
-    fetch::kept::Good,
-    host::{files, lock::RunLock},
-    report::{console, reporter::Reporter},
-    retry::{millis, seconds},
-    settings::{Flags, Input},
+    cli::Wishes, error::Result, execute::Summary, facts, fetch::kept::Good, report::reporter::Reporter, settings::Flags,
 };
-
-/// How long after its deadline a run may take to end.
-const OVERDUE: Duration = Duration::from_secs(60);
 
 /// Brings this host to what its source and roles say; the exit code.
 ///
@@ -30,118 +13,17 @@ const OVERDUE: Duration = Duration::from_secs(60);
 /// Only what keeps a run from beginning: usage, no root, another run. Any later failure is reported and becomes the
 /// exit code.
 pub async fn run(flags: &Flags, wishes: Wishes) -> Result<u8> {
-    let (world, settings) = real::open(flags)?;
-    need_root("run")?;
-    let paths = settings.paths.clone();
-    let _lock = RunLock::take(&paths.lock())?;
-    // Under the lock nobody else writes there.
-    paths.written().iter().for_each(|folder| files::sweep(folder));
-    let clock = Rc::clone(&world.clock);
-    let start = clock.now();
-    let reporter = Rc::new(RefCell::new(Reporter::begin(&paths.status(), paths.journal())));
-    let deadline = settings.deadline;
-    let session = Session::begin(world, settings);
-    let result = tokio::select! {
-        result = whole(session, &reporter, wishes) => result,
-        err = stopped() => Err(err),
-        () = clock.sleep(deadline + OVERDUE) => Err(overdue(deadline, &reporter.borrow().status().doing)),
-    };
-    let exit = reporter.borrow_mut().end(&result);
-    let took = seconds(clock.now().saturating_sub(start));
-    match &result {
-        Ok(summary) if summary.changed == 0 => info!("ready: nothing to do, took {took}"),
-        Ok(summary) => info!("ready: {} steps changed something, took {took}", summary.changed),
-        Err(err) => eprint!("{}", console::failure(err, Some(&paths.status()))),
-    }
-    Ok(exit)
+    under_way::alone(flags, ("run", "ready"), async |session, reporter| whole(session, reporter, wishes).await).await
 }
 
-async fn whole(mut session: Session, reporter: &Rc<RefCell<Reporter>>, wishes: Wishes) -> Result<Summary> {
+async fn whole(session: Session, reporter: &Rc<RefCell<Reporter>>, wishes: Wishes) -> Result<Summary> {
     let (facts, input) = session.facts().await.map_err(|err| err.step("facts"))?;
     facts::identity::keep(&session.world, &session.paths.identity()).await;
-    reporter.borrow_mut().update(|status| {
-        status.instance = Some(facts.instance_id.clone());
-        status.source = Some(input.source.to_string());
-        status.roles = Some(input.roles_text.clone());
-        status.doing = vec!["fetch".to_owned()];
-    });
-    let mut journal = Journal::open(&session.paths.journal(), &facts.instance_id)?;
-    if !journal.past().ran {
-        session = session.settling();
-    }
+    under_way::known(reporter, &facts, &input);
     let good = Good::of(&session.paths, &input, &facts.instance_id);
-    let spent = journal.past().effort.on(good.key(), jiff::Timestamp::now());
-    journal.write(begun(&facts, &input, &good, spent), false)?;
-    let journal = Rc::new(RefCell::new(journal));
-    session = with_patience(session, spent, &journal);
-    let run =
-        BringUp { session: &session, reporter, facts: &facts, input: &input, journal: &journal, wishes, good: &good };
-    let result = run.run().await;
-    let end = Event::End {
-        exit: result.as_ref().err().map_or(0, |err| err.exit() as u8),
-        changed: result.as_ref().map_or(0, |summary| summary.changed),
-        ms: millis(session.elapsed()),
-    };
-    // A run that changed nothing leaves nothing that a power cut could take.
-    let sync = result.as_ref().map_or(true, |summary| summary.changed > 0);
-    let written = journal.borrow_mut().write(end, sync);
-    // Why the run failed matters more than a journal that cannot be written either.
-    result.and_then(|summary| written.map(|()| summary))
-}
-
-/// The session with what earlier runs have left of the time for waiting. Each failure that is waited out is noted, so
-/// that the time is known also of a run that is cut.
-fn with_patience(session: Session, spent: Duration, journal: &Rc<RefCell<Journal>>) -> Session {
-    let deadline = session.settings.deadline;
-    let mut patience = deadline.saturating_sub(spent);
-    // A run gives up once its next wait would take it past its deadline, so a little is always left.
-    if patience < deadline / 10 {
-        patience = Duration::ZERO;
-        let (spent, deadline) = (seconds(spent), seconds(deadline));
-        warn!(
-            "runs on this input have tried for {spent} of {deadline} in vain: each request has one try until a run is \
-             ready, the project is another one, or an hour has passed without a run"
-        );
-    }
-    let mut session = if spent.is_zero() { session } else { session.patient(Some(patience)) };
-    let (noted, timer) = (Rc::clone(journal), session.clone());
-    let witness = move |what: &str, err: &Error| {
-        let (what, cause) = (what.to_owned(), err.cause.code().to_owned());
-        // What cannot be noted is still in the log.
-        let _ = noted.borrow_mut().write(Event::Retry { what, cause, ms: millis(timer.elapsed()) }, false);
-    };
-    session.retry = session.retry.witnessed(Rc::new(witness));
-    session
-}
-
-fn begun(facts: &Facts, input: &Input, good: &Good, spent: Duration) -> Event {
-    Event::Run {
-        format: journal::FORMAT,
-        agent: env!("CARGO_PKG_VERSION").to_owned(),
-        boot: std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned(),
-        instance: facts.instance_id.clone(),
-        source: input.source.to_string(),
-        roles: input.roles_text.clone(),
-        input: good.key().to_owned(),
-        spent_ms: millis(spent),
-    }
-}
-
-/// Every wait has a limit of its own within the deadline; this one is for whatever should ever be forgotten.
-fn overdue(deadline: Duration, doing: &[String]) -> Error {
-    let message = format!("the run was not over {} after its deadline of {}", seconds(OVERDUE), seconds(deadline));
-    let err = Error::new(Cause::Deadline, message).hint("run it again, with a longer --deadline if it needs more time");
-    err.step(doing.first().map_or("start", String::as_str))
-}
-
-/// Ends with an error when the run is asked to stop.
-async fn stopped() -> Error {
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
-        return std::future::pending().await;
-    };
-    let name = tokio::select! {
-        _ = term.recv() => "SIGTERM",
-        _ = int.recv() => "SIGINT",
-    };
-    Error::new(Cause::Interrupted, format!("stopped by {name}")).hint("run it again: it goes on where it was")
+    under_way::journaled(session, (&facts, &input, good.key()), async |session, journal| {
+        let (facts, input, good) = (&facts, &input, &good);
+        BringUp { session, reporter, facts, input, journal, wishes, good }.run().await
+    })
+    .await
 }

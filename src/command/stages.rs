@@ -3,11 +3,14 @@
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use crate::{
-    error::{Cause, Result},
+    error::{Cause, Error, Result},
     execute::{Context, Progress, credentials::Credentials, journal::Journal, perform::script_environment},
     facts::{self, Facts},
     fetch::{self, Fetched},
-    manifest::prepare::{self, Around, Prepared},
+    manifest::{
+        prepare::{self, Around, Prepared},
+        survey::{self, Survey},
+    },
     paths::Paths,
     retry::{Retry, SETTLE},
     settings::{Input, Settings},
@@ -87,10 +90,28 @@ impl Session {
     /// # Errors
     /// A manifest that is not valid, a value or a file beside it that cannot be read.
     pub async fn prepare(&self, facts: &Facts, input: &Input, fetched: Fetched) -> Result<Prepared> {
-        let around = Around { world: &self.world, retry: &self.retry, input, facts, paths: &self.paths };
-        let prepared = prepare::prepare(around, fetched).await;
-        // Whatever was asked for was outside.
-        prepared.map_err(|err| err.instead_of_deadline(Cause::CloudUnreachable))
+        prepare::prepare(self.around(facts, input), fetched).await.map_err(outside)
+    }
+
+    /// The manifest of what was kept, which stands in for what cannot be fetched.
+    ///
+    /// # Errors
+    /// As [`Session::prepare`].
+    pub async fn prepare_kept(&self, facts: &Facts, input: &Input, fetched: Fetched) -> Result<Prepared> {
+        let around = Around { standing_in: true, ..self.around(facts, input) };
+        prepare::prepare(around, fetched).await.map_err(outside)
+    }
+
+    /// The project as any of its roles would have it.
+    ///
+    /// # Errors
+    /// As [`Session::prepare`].
+    pub async fn survey(&self, facts: &Facts, input: &Input, fetched: Fetched) -> Result<Survey> {
+        survey::survey(self.around(facts, input), fetched).await.map_err(outside)
+    }
+
+    fn around<'a>(&'a self, facts: &'a Facts, input: &'a Input) -> Around<'a> {
+        Around { world: &self.world, retry: &self.retry, input, facts, paths: &self.paths, standing_in: false }
     }
 
     /// What the steps of a run have at hand.
@@ -116,4 +137,9 @@ impl Session {
         let origin = (facts.clone(), input.trust.clone());
         Ok(Context::new(outside, environment, credentials, docker_host, origin, journal, watcher))
     }
+}
+
+/// Whatever a manifest asks for is outside.
+fn outside(err: Error) -> Error {
+    err.instead_of_deadline(Cause::CloudUnreachable)
 }

@@ -181,10 +181,13 @@ impl Context {
     /// Brings images.
     ///
     /// # Errors
-    /// As [`Context::launch`].
-    pub fn images(&self, retry: &Retry) -> Result<Images> {
-        let info = &self.launch()?.info;
-        Ok(Images::new(self.world.clone(), retry.clone(), Rc::clone(&self.credentials), info))
+    /// The engine does not say what it is.
+    pub async fn images(&self, retry: &Retry) -> Result<Images> {
+        let info = match self.launch.get() {
+            Some(launch) => launch.info.clone(),
+            None => self.engine(retry, "look at", "the engine", async |_| self.world.engine.info().await).await?,
+        };
+        Ok(Images::new(self.world.clone(), retry.clone(), Rc::clone(&self.credentials), &info))
     }
 
     /// Remembers which container has a name now.

@@ -4,6 +4,7 @@
 //! changes anything, and its end after. When a step fails, what does not need it still goes on, so that one missing
 //! image does not keep the other services of a host down; the run then ends with the first failure.
 
+pub mod baked;
 mod client_config;
 pub mod containers;
 pub mod context;
@@ -22,6 +23,7 @@ pub mod ready;
 pub mod remembered;
 pub mod resources;
 pub mod script;
+pub mod seal;
 pub mod secrets;
 pub mod stop;
 #[cfg(test)]

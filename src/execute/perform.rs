@@ -40,7 +40,7 @@ pub async fn check(cx: &Context, step: &Step) -> Result<bool> {
             let engine = cx.world.engine.as_ref();
             Ok(foreign::running(engine, instance).await.map_or(true, |all| all.is_empty()))
         }
-        Action::Image(need) => Ok(!cx.images(&cx.retry)?.must_pull(need).await?),
+        Action::Image(need) => Ok(!cx.images(&cx.retry).await?.must_pull(need).await?),
         Action::Unit(grace) => units::check(&machine(), &binary()?, *grace).await,
         // The plan has a step for these only where there is something to do.
         Action::Network(_)
@@ -104,8 +104,10 @@ pub async fn apply(cx: &Context, retry: &Retry, step: &Step, attempt: u32) -> Re
         }
         Action::Unit(grace) => units::apply(&machine(), &binary()?, *grace).await,
         Action::Image(need) => {
-            cx.images(retry)?.ensure(need).await?;
-            changed("pulled")
+            let before = engine.inspect_image(&need.image).await?.as_ref().map(Image::read);
+            let image = cx.images(retry).await?.ensure(need).await?;
+            // The registry may have been asked, and have had nothing newer.
+            if before.is_some_and(|before| before.id == image.id) { Ok(Outcome::Unchanged) } else { changed("pulled") }
         }
         Action::Network(network) => {
             let project = cx.project()?.name.clone();

@@ -1,5 +1,6 @@
 //! Facts: who this instance is, from its metadata and tags.
 
+pub mod given;
 pub mod identity;
 pub mod imds;
 mod known;

@@ -5,6 +5,9 @@
 //! for anew. Content lies under its checksum and is shared with the cache, so that a project that did not change costs
 //! nothing. What another instance kept, or what was kept for another source, role, environment or public key, is never
 //! found.
+//!
+//! An image may bring a copy for instances that have none of their own yet: as it was baked, for whatever role, and else
+//! under the same conditions.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -59,17 +62,55 @@ impl Shape {
     }
 }
 
-/// A project that was ready.
+/// A project that was ready, or that the image brought.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Kept {
-    /// When it was first ready as it is.
-    pub at: jiff::Timestamp,
+    /// When it was first ready as it is, or baked.
+    at: jiff::Timestamp,
+    #[serde(default)]
+    baked: bool,
     /// Name of the compose project, where there is one.
     pub project: Option<String>,
     /// Its services, those of the roles.
     pub services: BTreeSet<String>,
     shape: Shape,
     files: BTreeMap<String, File>,
+    #[serde(skip)]
+    objects: PathBuf,
+}
+
+impl Kept {
+    /// Which project it is, in a few words.
+    pub fn told(&self) -> String {
+        let how = if self.baked { "baked" } else { "ready" };
+        format!("the project that was {how} on {:.0}", self.at)
+    }
+
+    /// What was kept, as if it had just been fetched.
+    ///
+    /// # Errors
+    /// `io` where it is damaged.
+    pub fn fetched(&self, (world, retry): (&World, &Retry), input: &Input, facts: &Facts) -> Result<Fetched> {
+        let snapshot = Snapshot { files: self.files.clone(), objects: self.objects.clone() };
+        let read = |path: &str| -> Result<(Vec<u8>, String)> {
+            let damaged = || Error::new(Cause::Io, format!("{} does not hold {path}", self.objects.display()));
+            let bytes = snapshot.read(path)?.ok_or_else(damaged)?;
+            let sum = sha256(&bytes);
+            Ok((bytes, sum))
+        };
+        Ok(match &self.shape {
+            Shape::Folder => Fetched::Prefix(snapshot),
+            Shape::Script(name) => {
+                let (bytes, sha256) = read(SCRIPT)?;
+                Fetched::Script { name: name.clone(), bytes, sha256 }
+            }
+            Shape::Compose(name) => {
+                let (bytes, sha256) = read(name)?;
+                let beside = Beside::kept(snapshot, world, retry, facts, &input.trust);
+                Fetched::Compose { name: name.clone(), bytes, sha256, beside }
+            }
+        })
+    }
 }
 
 /// Where the last known good of one input is kept.
@@ -77,18 +118,20 @@ pub struct Kept {
 pub struct Good {
     key: String,
     dir: PathBuf,
+    baked: bool,
 }
 
 impl Good {
     /// For this instance, and for source, roles, environment and public keys as they are now.
     pub fn of(paths: &Paths, input: &Input, instance: &str) -> Self {
-        let environment = input.environment.as_deref().unwrap_or_default();
-        // What was accepted without these keys has no effect with them.
-        let keys = input.trust.keys.join(",");
-        let parts = [instance, &input.source.identity(), &input.roles_text, environment, &keys];
-        let mut key = sha256(parts.join("\0").as_bytes());
-        key.truncate(32);
-        Self { dir: paths.good().join(&key), key }
+        let key = key(input, instance, &input.roles_text);
+        Self { dir: paths.good().join(&key), key, baked: false }
+    }
+
+    /// What the image brings for source, environment and public keys as they are now.
+    pub fn baked(paths: &Paths, input: &Input) -> Self {
+        let key = key(input, "", "");
+        Self { dir: paths.baked().join(&key), key, baked: true }
     }
 
     /// Names the input: a hash over all of these.
@@ -98,7 +141,8 @@ impl Good {
 
     /// What is kept, if anything is; what cannot be read is as if it were not there.
     pub fn read(&self) -> Option<Kept> {
-        serde_json::from_slice(&files::read(&self.record()).ok()??).ok()
+        let kept: Kept = serde_json::from_slice(&files::read(&self.record()).ok()??).ok()?;
+        Some(Kept { objects: self.objects(), ..kept })
     }
 
     /// Keeps a project that is ready in place of what was kept before; a crash leaves the one or the other.
@@ -135,45 +179,13 @@ impl Good {
         }
         Folder::open(&objects).and_then(|dir| dir.sync_all()).map_err(|err| Error::io("write", &objects, &err))?;
         let (project, files) = (project.map(str::to_owned), snapshot.files.clone());
-        let kept = Kept { at: jiff::Timestamp::now(), project, services, shape, files };
+        let (at, baked) = (jiff::Timestamp::now(), self.baked);
+        let kept = Kept { at, baked, project, services, shape, files, objects };
         let text = serde_json::to_vec(&kept)
             .map_err(|err| Error::new(Cause::Io, format!("could not write {}: {err}", self.record().display())))?;
         files::write_atomic(&self.record(), &text, 0o600)?;
         self.tidy(&kept);
         Ok(())
-    }
-
-    /// What was kept, as if it had just been fetched.
-    ///
-    /// # Errors
-    /// `io` where it is damaged.
-    pub fn fetched(
-        &self,
-        kept: &Kept,
-        (world, retry): (&World, &Retry),
-        input: &Input,
-        facts: &Facts,
-    ) -> Result<Fetched> {
-        let snapshot = Snapshot { files: kept.files.clone(), objects: self.objects() };
-        let read = |path: &str| -> Result<(Vec<u8>, String)> {
-            let bytes = snapshot
-                .read(path)?
-                .ok_or_else(|| Error::new(Cause::Io, format!("{} does not hold {path}", self.record().display())))?;
-            let sum = sha256(&bytes);
-            Ok((bytes, sum))
-        };
-        Ok(match &kept.shape {
-            Shape::Folder => Fetched::Prefix(snapshot),
-            Shape::Script(name) => {
-                let (bytes, sha256) = read(SCRIPT)?;
-                Fetched::Script { name: name.clone(), bytes, sha256 }
-            }
-            Shape::Compose(name) => {
-                let (bytes, sha256) = read(name)?;
-                let beside = Beside::kept(snapshot, world, retry, facts, &input.trust);
-                Fetched::Compose { name: name.clone(), bytes, sha256, beside }
-            }
-        })
     }
 
     fn record(&self) -> PathBuf {
@@ -202,6 +214,28 @@ impl Good {
         for old in all.into_iter().skip(MOST_KEPT - 1) {
             let _ = std::fs::remove_dir_all(old);
         }
+    }
+}
+
+/// A hash over an input, for an instance and its roles.
+fn key(input: &Input, instance: &str, roles: &str) -> String {
+    let environment = input.environment.as_deref().unwrap_or_default();
+    // What was accepted without these keys has no effect with them.
+    let keys = input.trust.keys.join(",");
+    let mut key = sha256([instance, &input.source.identity(), roles, environment, &keys].join("\0").as_bytes());
+    key.truncate(32);
+    key
+}
+
+/// Forgets what the image brought: this instance has a project of its own now, and what is older shall not come back.
+///
+/// # Errors
+/// The state folder cannot be written.
+pub fn forget_baked(paths: &Paths) -> Result<()> {
+    let folder = paths.baked();
+    match std::fs::remove_dir_all(&folder) {
+        Err(err) if err.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", &folder, &err)),
+        _ => Ok(()),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use indexmap::IndexMap;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     decode::{Faults, Section, expected},
@@ -44,8 +44,9 @@ pub struct HostSettings {
     pub prune: bool,
 }
 
-/// `x-rolecall.host.upgrade`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// `x-rolecall.host.upgrade`; what comes later brings more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Upgrade {
     /// None.
     #[default]

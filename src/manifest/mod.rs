@@ -4,9 +4,13 @@
 mod decode;
 pub mod extension;
 pub mod files;
+mod gather;
 pub mod prepare;
 pub mod roles;
 pub mod scripts;
+pub mod survey;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod variables;
 
 use std::{
@@ -37,7 +41,7 @@ pub struct Manifest {
 }
 
 /// How a compose project is read.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Reading {
     /// The folder that relative paths start from.
     pub dir: PathBuf,

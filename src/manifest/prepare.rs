@@ -1,24 +1,23 @@
 //! The way from a fetched source to a manifest: `x-rolecall` first, then the values that it names, then the whole, and
 //! whatever a single compose file names beside itself on the way.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-    rc::Rc,
-};
+use std::{collections::BTreeMap, path::PathBuf, rc::Rc};
+
+use tracing::warn;
 
 use super::{
-    LoadError, Manifest, Reading, Script, bound_beside,
+    Manifest, Reading, Script,
     extension::Extension,
-    files::{Gathered, Staged},
-    load, peek, scripts,
+    files::Gathered,
+    gather::Gathering,
+    scripts,
     variables::{self, Reference},
 };
 use crate::{
     compose,
-    error::{Cause, Error, Result},
+    error::{Cause, Error, Exit, Result},
     facts::Facts,
-    fetch::{self, Beside, Fetched, Snapshot},
+    fetch::{self, Fetched, Snapshot},
     paths::Paths,
     redact::Secret,
     retry::Retry,
@@ -52,6 +51,17 @@ pub struct Around<'a> {
     pub facts: &'a Facts,
     /// Where things are kept.
     pub paths: &'a Paths,
+    /// Whether an older project stands in for the source: its images are used as they are, so that a login that cannot
+    /// be had is no reason not to start it.
+    pub standing_in: bool,
+}
+
+/// What was fetched, as far as it can be told without reading it: scripts alone, or a project that is still to be read.
+pub(super) enum Opened<'a> {
+    /// There is nothing but scripts.
+    Scripts(Prepared),
+    /// A project, and the scripts that come before it.
+    Project(Gathering<'a>, Vec<Script>),
 }
 
 /// Makes a manifest of what was fetched.
@@ -59,8 +69,24 @@ pub struct Around<'a> {
 /// # Errors
 /// An invalid manifest, an unknown role, a value or a file beside it that cannot be read.
 pub async fn prepare(around: Around<'_>, fetched: Fetched) -> Result<Prepared> {
+    let (mut gathering, scripts) = match open(around, fetched)? {
+        Opened::Scripts(prepared) => return Ok(prepared),
+        Opened::Project(gathering, scripts) => (gathering, scripts),
+    };
+    let Around { world, retry, input, facts, .. } = around;
+    let extension = gathering.peek().await?;
+    let values = variables::resolve(world, retry, facts, &input.trust, &extension.variables);
+    let (values, registry_auths) = futures_util::future::try_join(values, registry_auths(around, &extension)).await?;
+    let project = gathering.load(&extension, &values).await?;
+    gathering.fetch_bound(&project).await?;
+    let (dir, files) = gathering.finish()?;
+    let manifest = Manifest { project: Some(Rc::new(project)), extension, scripts, values };
+    Ok(Prepared { manifest, dir, files, registry_auths })
+}
+
+pub(super) fn open(around: Around<'_>, fetched: Fetched) -> Result<Opened<'_>> {
     let Around { input, paths, .. } = around;
-    let mut reading = Reading {
+    let reading = Reading {
         dir: paths.project(&folder_name(input)),
         files: Vec::new(),
         environment: input.environment.clone(),
@@ -68,23 +94,23 @@ pub async fn prepare(around: Around<'_>, fetched: Fetched) -> Result<Prepared> {
         variables: shell(around),
     };
     match fetched {
-        Fetched::Script { name, bytes, .. } => Ok(scripts_only(reading.dir, None, vec![Script::new(name, bytes)])),
+        Fetched::Script { name, bytes, .. } => {
+            Ok(Opened::Scripts(scripts_only(reading.dir, None, vec![Script::new(name, bytes)])))
+        }
         Fetched::Prefix(snapshot) => {
             let files = Gathered::Folder(snapshot);
             if has_compose(&files) {
                 let scripts = scripts::of(&files, true)?;
-                return project(around, reading, files, None, scripts).await;
+                return Ok(Opened::Project(Gathering::folder(around, reading, files), scripts));
             }
             let scripts = scripts::of(&files, false)?;
             if scripts.is_empty() {
                 return Err(nothing_to_do(&input.source.to_string(), &files));
             }
-            Ok(scripts_only(reading.dir, snapshot_of(around, files)?, scripts))
+            Ok(Opened::Scripts(scripts_only(reading.dir, snapshot_of(around, files)?, scripts)))
         }
         Fetched::Compose { name, bytes, beside, .. } => {
-            let files = Gathered::Single(BTreeMap::from([(name.clone(), bytes)]));
-            reading.files = vec![PathBuf::from(name)];
-            project(around, reading, files, Some(beside), Vec::new()).await
+            Ok(Opened::Project(Gathering::single(around, reading, (name, bytes), beside), Vec::new()))
         }
     }
 }
@@ -95,158 +121,28 @@ fn folder_name(input: &Input) -> String {
     if name.is_empty() { "project".to_owned() } else { name }
 }
 
-async fn project(
-    around: Around<'_>,
-    mut reading: Reading,
-    mut files: Gathered,
-    beside: Option<Beside>,
-    scripts: Vec<Script>,
-) -> Result<Prepared> {
-    let Around { world, retry, input, facts, paths } = around;
-    let relative = std::mem::take(&mut reading.files);
-    let mut missing = beside.as_ref().map(Missing::new);
-    let place = |reading: &mut Reading, dir: PathBuf| {
-        reading.files = relative.iter().map(|file| dir.join(file)).collect();
-        reading.dir = dir;
-    };
-    let dir = reading.dir.clone();
-    place(&mut reading, dir);
-    let extension = loop {
-        let staged = Staged::new(&reading.dir, &files);
-        let (peeked, missed) = (peek(&staged, &reading), staged.missed.take());
-        if !brought(missing.as_mut(), missed, &mut files).await? {
-            break peeked.map_err(|err| told(err, &reading, missing.as_ref()))?;
+/// Where each docker config.json was found, and its text.
+///
+/// # Errors
+/// One that has to be there and cannot be read.
+pub(super) async fn registry_auths(around: Around<'_>, extension: &Extension) -> Result<Vec<(String, Secret<String>)>> {
+    let all = extension.registries.iter().map(async |uri| match registry_auth(around, uri).await {
+        Err(err) if around.standing_in && err.exit() == Exit::Unreachable => {
+            warn!(cause = err.cause.code(), "going on without the logins of {uri}: {err}");
+            Ok(None)
         }
-    };
-    let values = variables::resolve(world, retry, facts, &input.trust, &extension.variables);
-    let (values, registry_auths) = futures_util::future::try_join(values, registry_auths(around, &extension)).await?;
-    let mut moved = false;
-    let project = loop {
-        let staged = Staged::new(&reading.dir, &files);
-        let (loaded, missed) = (load(&staged, &reading, &extension, &values), staged.missed.take());
-        if brought(missing.as_mut(), missed, &mut files).await? {
-            continue;
-        }
-        let project = loaded.map_err(|err| told(err, &reading, missing.as_ref()))?;
-        // The name decides the folder, and the folder the paths: load again from there.
-        let dir = paths.project(&project.name);
-        if dir == reading.dir {
-            break project;
-        }
-        if std::mem::replace(&mut moved, true) {
-            let message = "the name of the project depends on the folder that it is in, which is named after it";
-            return Err(Error::new(Cause::ManifestInvalid, message).hint("write a plain name at `name:`"));
-        }
-        place(&mut reading, dir);
-    };
-    if let Some(beside) = &beside {
-        for path in bound_beside(&project, &reading.dir) {
-            fetch_beside(&path, &mut files, beside).await?;
-        }
-    }
-    check_collisions(around, &files)?;
-    let manifest = Manifest { project: Some(Rc::new(project)), extension, scripts, values };
-    Ok(Prepared { manifest, dir: reading.dir, files: snapshot_of(around, files)?, registry_auths })
-}
-
-/// Files that the loader asked for and that a single compose file has beside it, each fetched once.
-struct Missing<'a> {
-    beside: &'a Beside,
-    asked: BTreeSet<String>,
-    /// What was refused: it may be there, or not.
-    refused: BTreeMap<String, Error>,
-}
-
-impl<'a> Missing<'a> {
-    fn new(beside: &'a Beside) -> Self {
-        Self { beside, asked: BTreeSet::new(), refused: BTreeMap::new() }
-    }
-
-    /// What was found of the files that were missed. A role that may not list the bucket gets 403 for a key that is
-    /// missing.
-    async fn fetch(&mut self, missed: BTreeSet<String>) -> Result<BTreeMap<String, Vec<u8>>> {
-        let new: Vec<String> = missed.into_iter().filter(|path| self.asked.insert(path.clone())).collect();
-        let all = new.iter().map(async |path| (path.clone(), self.beside.get(path).await));
-        let mut found = BTreeMap::new();
-        for (path, answer) in futures_util::future::join_all(all).await {
-            match answer {
-                Ok(body) => found.extend(body.map(|body| (path, body))),
-                Err(err) if err.cause == Cause::SourceDenied => _ = self.refused.insert(path, err),
-                Err(err) => return Err(err),
-            }
-        }
-        Ok(found)
-    }
-}
-
-/// Whether files that the loader missed have come, so that there is a reason to load again.
-async fn brought(missing: Option<&mut Missing<'_>>, missed: BTreeSet<String>, files: &mut Gathered) -> Result<bool> {
-    let (Some(missing), Gathered::Single(files)) = (missing, files) else { return Ok(false) };
-    let found = missing.fetch(missed).await?;
-    let some = !found.is_empty();
-    files.extend(found);
-    Ok(some)
-}
-
-/// The loader's error as ours; a file that is missing since it was refused is told as that.
-fn told(err: LoadError, reading: &Reading, missing: Option<&Missing<'_>>) -> Error {
-    let refused = match &err {
-        LoadError::Compose(err) => err
-            .not_found()
-            .and_then(|path| path.strip_prefix(&reading.dir).ok()?.to_str())
-            .and_then(|path| missing?.refused.get(path)),
-        LoadError::Other(_) => None,
-    };
-    let refused = refused.cloned();
-    let err = Error::from(err);
-    match refused {
-        Some(refused) => Error { message: format!("{}: {}", err.message, refused.message), ..refused },
-        None => err,
-    }
-}
-
-/// Fetches a file or folder that a container mounts; what is not there is made by the engine, as with Compose.
-async fn fetch_beside(path: &str, files: &mut Gathered, beside: &Beside) -> Result<()> {
-    if files.has(path) {
-        return Ok(());
-    }
-    let Gathered::Single(files) = files else { return Ok(()) };
-    if let Some(body) = optional(beside, path).await? {
-        files.insert(path.to_owned(), body);
-        return Ok(());
-    }
-    let below = match beside.list(path).await {
-        Ok(below) => below,
-        // Nothing can be listed there, or may be: the folder stays empty.
-        Err(err) if matches!(err.cause, Cause::SourceRefused | Cause::SourceDenied) => Vec::new(),
-        Err(err) => return Err(err),
-    };
-    for name in below {
-        if let Some(body) = beside.get(&name).await? {
-            files.insert(name, body);
-        }
-    }
-    Ok(())
-}
-
-/// A file that may be there. A role that may not list the bucket gets 403 for a key that is missing.
-async fn optional(beside: &Beside, path: &str) -> Result<Option<Vec<u8>>> {
-    match beside.get(path).await {
-        Err(err) if err.cause == Cause::SourceDenied => Ok(None),
-        other => other,
-    }
-}
-
-async fn registry_auths(around: Around<'_>, extension: &Extension) -> Result<Vec<(String, Secret<String>)>> {
-    let all = extension.registries.iter().map(async |uri| {
-        let body = fetch::value(around.world, around.retry, uri, around.facts, &around.input.trust).await?;
-        let text = String::from_utf8(body).map_err(|_| {
-            let message = format!("{uri}, named by x-rolecall.registries, is not a docker config.json");
-            Error::new(Cause::ManifestInvalid, message)
-        })?;
-        Ok::<_, Error>((uri.clone(), Secret::new(text)))
+        other => other.map(|text| Some((uri.clone(), text))),
     });
-    futures_util::future::try_join_all(all).await
+    Ok(futures_util::future::try_join_all(all).await?.into_iter().flatten().collect())
+}
+
+async fn registry_auth(around: Around<'_>, uri: &str) -> Result<Secret<String>> {
+    let body = fetch::value(around.world, around.retry, uri, around.facts, &around.input.trust).await?;
+    let text = String::from_utf8(body).map_err(|_| {
+        let message = format!("{uri}, named by x-rolecall.registries, is not a docker config.json");
+        Error::new(Cause::ManifestInvalid, message)
+    })?;
+    Ok(Secret::new(text))
 }
 
 /// What interpolation sees in place of a shell: the facts, and the name that every shell has.
@@ -257,21 +153,6 @@ fn shell(around: Around<'_>) -> BTreeMap<String, String> {
         shell.insert("HOME".to_owned(), home);
     }
     shell
-}
-
-/// Two tags whose names become one variable are an error where that variable is used.
-fn check_collisions(around: Around<'_>, files: &Gathered) -> Result<()> {
-    let variables = around.facts.variables(&around.input.roles_text, around.input.environment.as_deref());
-    for (name, tags) in variables.collisions() {
-        for path in files.paths().filter(|path| path.ends_with(".yaml") || path.ends_with(".yml") || *path == ".env") {
-            let text = files.read(path)?.unwrap_or_default();
-            if String::from_utf8_lossy(&text).contains(name.as_str()) {
-                let message = format!("{path} uses {name}, which could be any of the tags {}", tags.join(", "));
-                return Err(Error::new(Cause::ManifestInvalid, message).hint("rename or remove one of the tags"));
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Values for `rolecall validate`, which has no network: each variable has some value, which is never shown.
@@ -288,7 +169,7 @@ fn env_names_compose_file(env: &[u8]) -> bool {
     String::from_utf8_lossy(env).lines().any(|line| line.trim_start().starts_with("COMPOSE_FILE="))
 }
 
-fn snapshot_of(around: Around<'_>, files: Gathered) -> Result<Option<Rc<Snapshot>>> {
+pub(super) fn snapshot_of(around: Around<'_>, files: Gathered) -> Result<Option<Rc<Snapshot>>> {
     let snapshot = match files {
         Gathered::Folder(snapshot) => snapshot,
         Gathered::Single(files) => {

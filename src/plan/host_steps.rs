@@ -2,8 +2,11 @@
 
 use std::{rc::Rc, time::Duration};
 
-use super::{Action, Plan, Step, ports};
-use crate::manifest::{extension::Upgrade, prepare::Prepared};
+use super::{Action, Index, Plan, Step, ports};
+use crate::manifest::{
+    extension::{HostSettings, Upgrade},
+    prepare::Prepared,
+};
 
 /// Package managers and mirrors may be slow, and a lock is waited for.
 const PACKAGES: Duration = Duration::from_secs(20 * 60);
@@ -22,8 +25,9 @@ const FILES: Duration = Duration::from_secs(5 * 60);
 
 /// The order of design: upgrade, packages, docker, scripts, with what another instance left
 /// running stopped as soon as there is an engine; the files of the project beside all that. Where no script
-/// could still free a port, ports are looked at before anything is installed.
-pub fn host_steps(prepared: &Prepared, instance: &str) -> Plan {
+/// could still free a port, ports are looked at before anything is installed. `upgraded` is what the image of this machine
+/// was upgraded to, which is not done again.
+pub fn host_steps(prepared: &Prepared, instance: &str, upgraded: Upgrade) -> Plan {
     let mut plan = Plan::default();
     let host = &prepared.manifest.extension.host;
     let mut before = Vec::new();
@@ -40,7 +44,26 @@ pub fn host_steps(prepared: &Prepared, instance: &str) -> Plan {
         let input = format!("{}\0{}", prepared.dir.display(), snapshot.digest());
         files = Some(plan.add(Step::new("project", &input, FILES, action), []));
     }
-    if host.upgrade != Upgrade::None {
+    before = engine_steps(&mut plan, host, (instance, upgraded), before);
+    let foreign = Action::Foreign(instance.to_owned());
+    before = vec![plan.add(Step::new("foreign", instance, STOP, foreign), before)];
+    before.extend(files);
+    for script in &prepared.manifest.scripts {
+        let input = format!("{instance}\0{}", script.sha256);
+        let step = Step::new(format!("script:{}", script.name), &input, SCRIPT, Action::Script(script.clone()));
+        before = vec![plan.add(step, before)];
+    }
+    plan
+}
+
+/// Upgrade, packages and engine, one after the other; the last of them.
+pub(super) fn engine_steps(
+    plan: &mut Plan,
+    host: &HostSettings,
+    (instance, upgraded): (&str, Upgrade),
+    mut before: Vec<Index>,
+) -> Vec<Index> {
+    if host.upgrade > upgraded {
         let step = Step::new(
             "upgrade",
             &format!("{instance}\0{}", host.upgrade.word()),
@@ -54,14 +77,5 @@ pub fn host_steps(prepared: &Prepared, instance: &str) -> Plan {
         before = vec![plan.add(step, before)];
     }
     let input = host.docker.rendered();
-    before = vec![plan.add(Step::new("docker", &input, DOCKER, Action::Docker(host.docker.clone())), before)];
-    let foreign = Action::Foreign(instance.to_owned());
-    before = vec![plan.add(Step::new("foreign", instance, STOP, foreign), before)];
-    before.extend(files);
-    for script in &prepared.manifest.scripts {
-        let input = format!("{instance}\0{}", script.sha256);
-        let step = Step::new(format!("script:{}", script.name), &input, SCRIPT, Action::Script(script.clone()));
-        before = vec![plan.add(step, before)];
-    }
-    plan
+    vec![plan.add(Step::new("docker", &input, DOCKER, Action::Docker(host.docker.clone())), before)]
 }

@@ -2,7 +2,17 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::plan::{PullPolicy, containers::Desired, pull_policy};
+use crate::{
+    compose::Project,
+    error::Result,
+    image_ref::ImageRef,
+    plan::{
+        PullPolicy,
+        containers::{self, Desired},
+        pull_policy, unsupported,
+    },
+    world::ApiVersion,
+};
 
 /// An image that containers need.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,9 +29,54 @@ pub struct ImageNeed {
 
 /// The images that containers need, each once.
 pub fn needs(desired: &[Desired]) -> Vec<ImageNeed> {
+    let uses = desired.iter().map(|one| Use {
+        service: &one.service,
+        image: one.image.clone(),
+        platform: one.platform.clone(),
+        pull_policy: &one.pull_policy,
+        mounted: one.mounted_images.iter().map(String::as_str).collect(),
+    });
+    united(uses.collect())
+}
+
+/// The same of whole projects, before there is an engine; `platform` is for services that name none.
+///
+/// # Errors
+/// `manifest-invalid` for a service that cannot be had, as a run would say.
+pub fn of_projects(projects: &[Project], platform: Option<&str>) -> Result<Vec<ImageNeed>> {
+    let mut uses = Vec::new();
+    for project in projects {
+        for service in project.services.values().filter(|service| service.replicas() > 0) {
+            unsupported::check(project, service, ApiVersion::NEWEST)?;
+            let mounted = service.volumes.iter().filter(|volume| volume.r#type == "image");
+            let own = Some(service.platform.clone()).filter(|own| !own.is_empty());
+            let image = containers::image_name(project, service);
+            ImageRef::parse(&image)?;
+            uses.push(Use {
+                service: &service.name,
+                image,
+                platform: own.or_else(|| platform.map(str::to_owned)),
+                pull_policy: &service.pull_policy,
+                mounted: mounted.map(|volume| volume.source.as_str()).collect(),
+            });
+        }
+    }
+    Ok(united(uses))
+}
+
+/// What a service takes of images.
+struct Use<'a> {
+    service: &'a str,
+    image: String,
+    platform: Option<String>,
+    pull_policy: &'a str,
+    mounted: Vec<&'a str>,
+}
+
+fn united(uses: Vec<Use<'_>>) -> Vec<ImageNeed> {
     let mut needs: BTreeMap<(String, Option<String>), ImageNeed> = BTreeMap::new();
-    for one in desired {
-        let policy = pull_policy(&one.pull_policy).unwrap_or(PullPolicy::Missing);
+    for one in &uses {
+        let policy = pull_policy(one.pull_policy).unwrap_or(PullPolicy::Missing);
         let need = needs.entry((one.image.clone(), one.platform.clone())).or_insert_with(|| ImageNeed {
             image: one.image.clone(),
             platform: one.platform.clone(),
@@ -29,19 +84,19 @@ pub fn needs(desired: &[Desired]) -> Vec<ImageNeed> {
             services: Vec::new(),
         });
         need.policy = more_eager(need.policy, policy);
-        if !need.services.contains(&one.service) {
-            need.services.push(one.service.clone());
+        if !need.services.iter().any(|known| known == one.service) {
+            need.services.push(one.service.to_owned());
         }
     }
-    for one in desired {
+    for one in &uses {
         // What is only mounted is brought where it is missing, whatever the policy of the service is.
-        for image in &one.mounted_images {
+        for image in &one.mounted {
             if needs.keys().any(|(known, _)| known == image) {
                 continue;
             }
-            let services = vec![one.service.clone()];
+            let (image, services) = ((*image).to_owned(), vec![one.service.to_owned()]);
             let need = ImageNeed { image: image.clone(), platform: None, policy: PullPolicy::Missing, services };
-            needs.insert((image.clone(), None), need);
+            needs.insert((image, None), need);
         }
     }
     needs.into_values().collect()

@@ -12,7 +12,7 @@ use super::{
 use crate::compose::Project;
 
 /// One image: gigabytes over a slow line; the idle timeout of the pull finds what hangs.
-const PULL: Duration = Duration::from_secs(30 * 60);
+pub(super) const PULL: Duration = Duration::from_secs(30 * 60);
 
 /// Requests to an engine on a slow disk; stopping what is replaced has its grace on top.
 const ENGINE: Duration = Duration::from_secs(5 * 60);

@@ -4,6 +4,7 @@
 //! made of what that engine has and of what it should have ([`launch_steps`]): containers that are there and unchanged
 //! have no step at all.
 
+mod bake;
 pub mod containers;
 mod existing;
 pub mod grace;
@@ -20,6 +21,7 @@ pub mod ports;
 pub mod pull;
 pub mod reconcile;
 pub mod render;
+pub mod seal;
 pub mod unsupported;
 pub mod volumes;
 
@@ -27,6 +29,7 @@ use std::{path::PathBuf, rc::Rc, time::Duration};
 
 use sha2::{Digest, Sha256};
 
+pub use bake::bake_steps;
 pub use graph::{Graph, Index};
 pub use host_steps::host_steps;
 pub use launch::Launch;

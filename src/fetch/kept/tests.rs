@@ -18,7 +18,7 @@ fn keep(good: &Good, snapshot: &Snapshot) {
 
 fn content(good: &Good) -> Option<String> {
     let kept = good.read()?;
-    let snapshot = Snapshot { files: kept.files, objects: good.objects() };
+    let snapshot = Snapshot { files: kept.files, objects: kept.objects };
     Some(String::from_utf8(snapshot.read("compose.yaml").unwrap().unwrap()).unwrap())
 }
 
@@ -64,4 +64,30 @@ fn another_input_or_instance_finds_nothing_and_few_are_kept() {
     }
     let left: Vec<bool> = all.iter().map(|good| good.read().is_some()).collect();
     assert_eq!(left, [false, true, true, true, true], "the oldest goes");
+}
+
+#[test]
+fn what_the_image_brought_is_for_any_instance_and_role_until_it_is_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let paths = Paths::new(dir.path(), "/x", "/x");
+    let input = |source: &str, roles: &str, environment: Option<&str>| {
+        let mut input = input(source, roles);
+        input.environment = environment.map(str::to_owned);
+        input
+    };
+    let made = input("s3://bucket/app/", "", Some("prod"));
+    keep(&Good::baked(&paths, &made), &snapshot(&paths, &made, "one"));
+    let found = |other: &Input| content(&Good::baked(&paths, other));
+    assert_eq!(found(&input("s3://bucket/app/", "web", Some("prod"))).as_deref(), Some("one"));
+    assert_eq!(found(&input("s3://bucket/app/", "web", None)), None);
+    assert_eq!(found(&input("s3://bucket/other/", "web", Some("prod"))), None);
+    let mut signed = made.clone();
+    signed.trust.keys = vec!["key".to_owned()];
+    assert_eq!(found(&signed), None);
+    assert!(Good::of(&paths, &made, "i-1").read().is_none());
+    let told = Good::baked(&paths, &made).read().unwrap().told();
+    assert!(told.starts_with("the project that was baked on 2"), "{told}");
+    forget_baked(&paths).unwrap();
+    assert_eq!(found(&made), None);
+    forget_baked(&paths).unwrap();
 }

@@ -1,55 +1,11 @@
-use std::rc::Rc;
-
 use super::*;
 use crate::{
     error::Class,
-    facts::TagsOrigin,
+    manifest::testing::{Stage, facts},
     redact::mask,
-    settings::{Env, Flags, Settings},
-    testing::{Bucket, Ec2, Metadata, Played, world},
 };
 
-fn facts(tags: &[(&str, &str)]) -> Facts {
-    Facts {
-        instance_id: "i-0abc".into(),
-        region: "eu-west-1".into(),
-        availability_zone: None,
-        account_id: None,
-        hostname: "host".into(),
-        local_ipv4: None,
-        instance_type: None,
-        image_id: None,
-        architecture: None,
-        instance_profile_arn: None,
-        role_arn: None,
-        tags: tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
-        tags_origin: TagsOrigin::Metadata,
-    }
-}
-
-struct Stage {
-    bucket: Rc<Bucket>,
-    state: tempfile::TempDir,
-}
-
 impl Stage {
-    fn new(objects: &[(&str, &str)]) -> Self {
-        Self { bucket: Bucket::new(objects), state: tempfile::tempdir().unwrap() }
-    }
-
-    async fn prepare(&self, source: &str, environment: Option<&str>, facts: &Facts) -> Result<Prepared> {
-        let clock = Played::new();
-        let world = world(&clock, Metadata::new(&[]), Ec2::new([]), &self.bucket);
-        let flags =
-            Flags { source: Some(source.into()), environment: environment.map(str::to_owned), ..Flags::default() };
-        let input = Settings::load(&flags, Env::default()).unwrap().with_tags(facts).unwrap();
-        let paths = Paths::new(self.state.path(), "/x", "/x");
-        let retry = clock.retry(60);
-        let fetched = fetch::fetch(&world, &retry, &input, facts, &paths).await?;
-        let around = Around { world: &world, retry: &retry, input: &input, facts, paths: &paths };
-        prepare(around, fetched).await
-    }
-
     async fn environment(&self, source: &str, environment: Option<&str>) -> BTreeMap<String, String> {
         let prepared = self.prepare(source, environment, &facts(&[("Team", "red")])).await.unwrap();
         let app = prepared.manifest.project.unwrap().services["app"].clone();
