@@ -3,6 +3,8 @@
 mod bring_up;
 pub mod config;
 pub mod facts;
+pub mod iam;
+mod offline;
 pub mod plan;
 pub mod real;
 pub mod run;
@@ -25,6 +27,7 @@ pub async fn dispatch(cli: Cli) -> ExitCode {
         Command::Run { settings, wishes } => run::run(&settings.into(), wishes).await,
         Command::Plan { settings, wishes, json } => plan::plan(&settings.into(), wishes, json).await,
         Command::Validate { file, roles, environment } => validate::validate(&file, roles.as_deref(), environment),
+        Command::Iam(args) => iam::iam(&args),
         Command::Facts { settings, format } => facts::facts(&settings.into(), format).await,
         Command::Status { json, wait, state_dir } => status::status(json, wait, state_dir),
         Command::Config(args) => config::config(args),

@@ -71,7 +71,7 @@ pub async fn prepare(around: Around<'_>, fetched: Fetched) -> Result<Prepared> {
         Fetched::Script { name, bytes, .. } => Ok(scripts_only(reading.dir, None, vec![Script::new(name, bytes)])),
         Fetched::Prefix(snapshot) => {
             let files = Gathered::Folder(snapshot);
-            if has_compose(&files) {
+            if has_compose(|name| files.paths().any(|path| path == name), || files.read(".env").ok().flatten()) {
                 let scripts = scripts::of(&files, true)?;
                 return project(around, reading, files, None, scripts).await;
             }
@@ -279,9 +279,9 @@ pub fn placeholders(variables: &indexmap::IndexMap<String, Reference>) -> BTreeM
     variables.keys().map(|name| (name.clone(), Secret::new("placeholder".to_owned()))).collect()
 }
 
-fn has_compose(files: &Gathered) -> bool {
-    let named = || files.read(".env").ok().flatten().is_some_and(|env| env_names_compose_file(&env));
-    files.paths().any(|path| compose::load::DEFAULT_FILES.contains(&path)) || named()
+/// Whether a folder is a compose project: it `has` a compose file, or its `.env` names one.
+pub fn has_compose(has: impl Fn(&str) -> bool, env: impl FnOnce() -> Option<Vec<u8>>) -> bool {
+    compose::load::DEFAULT_FILES.iter().any(|name| has(name)) || env().is_some_and(|env| env_names_compose_file(&env))
 }
 
 fn env_names_compose_file(env: &[u8]) -> bool {
