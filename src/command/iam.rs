@@ -61,8 +61,8 @@ struct Read {
     unknown: Unknown,
 }
 
-/// Reads the project for each set of roles. Tags that it mentions stand for a value that nobody knows, where it can be
-/// read like that at all; else they are not set.
+/// Reads the project for each set of roles. A tag that it mentions stands for a value that nobody knows, where it can be
+/// read like that at all; one that has to be a number, such as a port, is taken as not set.
 fn read(
     args: &IamArgs,
     scope: &Scope,
@@ -72,11 +72,13 @@ fn read(
 ) -> Result<Read> {
     let mut reader = Reader { args, scope, given, reading, files };
     let mut read = reader.read(&BTreeSet::new())?;
-    let tags: BTreeSet<String> = files.tags().into_iter().filter(|tag| !given.contains_key(tag)).collect();
-    if !tags.is_empty()
-        && let Ok(better) = reader.read(&tags)
-    {
-        read = better;
+    let mut unknown = BTreeSet::new();
+    for tag in files.tags().into_iter().filter(|tag| !given.contains_key(tag)) {
+        unknown.insert(tag.clone());
+        match reader.read(&unknown) {
+            Ok(better) => read = better,
+            Err(_) => _ = unknown.remove(&tag),
+        }
     }
     let warnings: BTreeSet<String> = read.projects.iter().flat_map(Project::warnings).collect();
     for warning in warnings {
