@@ -1,10 +1,12 @@
 //! The command line: what can be asked, with which flags. Parsing only; nothing here acts.
 
+mod iam;
 pub mod seal;
 
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+pub use iam::IamArgs;
 
 use crate::{
     error::{Cause, Error},
@@ -114,6 +116,8 @@ pub enum Command {
         #[arg(long)]
         environment: Option<String>,
     },
+    /// Print the least IAM policy that runs of a project need.
+    Iam(IamArgs),
     /// Print what is known of this instance.
     Facts {
         /// Settings.

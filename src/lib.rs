@@ -35,6 +35,7 @@ pub mod compose;
 pub mod execute;
 pub mod facts;
 pub mod fetch;
+pub mod iam;
 pub mod manifest;
 pub mod plan;
 pub mod report;

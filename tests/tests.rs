@@ -17,6 +17,7 @@ mod extension;
 mod facts;
 mod failures;
 mod faults;
+mod iam;
 mod identity;
 mod images;
 mod journal;

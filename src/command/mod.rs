@@ -4,6 +4,8 @@ pub mod bake;
 mod bring_up;
 pub mod config;
 pub mod facts;
+pub mod iam;
+mod offline;
 pub mod plan;
 pub mod real;
 pub mod run;
@@ -30,6 +32,7 @@ pub async fn dispatch(cli: Cli) -> ExitCode {
         Command::Seal(args) => seal::seal(args).await,
         Command::Plan { settings, wishes, json } => plan::plan(&settings.into(), wishes, json).await,
         Command::Validate { file, roles, environment } => validate::validate(&file, roles.as_deref(), environment),
+        Command::Iam(args) => iam::iam(&args),
         Command::Facts { settings, format } => facts::facts(&settings.into(), format).await,
         Command::Status { json, wait, state_dir } => status::status(json, wait, state_dir),
         Command::Config(args) => config::config(args),

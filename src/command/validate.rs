@@ -7,12 +7,12 @@ use std::{
 
 use tracing::warn;
 
-use super::print;
+use super::{offline, print};
 use crate::{
     compose::{Disk, Project},
     error::{Cause, Error, Result},
     manifest::{self, LoadError, Reading, extension::Extension, prepare::placeholders},
-    plan, settings,
+    plan,
 };
 
 /// Checks a compose file or the folder of a project, for the given roles, or for no role and for each
@@ -21,25 +21,13 @@ use crate::{
 /// # Errors
 /// The first thing that is wrong, with its place.
 pub fn validate(file: &Path, roles: Option<&str>, environment: Option<String>) -> Result<u8> {
-    let file = std::path::absolute(file).map_err(|e| Error::io("find", file, &e))?;
-    if !file.exists() {
-        return Err(Error::new(Cause::ManifestInvalid, format!("{} does not exist", file.display()))
-            .hint("name a compose file, or the folder of a project"));
-    }
-    let mut reading = Reading { environment, ..Reading::default() };
-    if file.is_dir() {
-        reading.dir.clone_from(&file);
-    } else {
-        reading.dir = file.parent().map_or_else(|| "/".into(), Path::to_owned);
-        reading.files = vec![file.clone()];
-    }
+    let mut reading = offline::reading(file, environment)?;
     reading.variables = facts();
     let extension = manifest::peek(&Disk, &reading).map_err(Error::from)?;
+    let shown = reading.files.first().unwrap_or(&reading.dir).display().to_string();
     let mut name = String::new();
-    let sets = match roles {
-        Some(text) => vec![settings::roles(text)?],
-        None => manifest::role_sets(&Disk, &reading, &extension, &placeholders(&extension.variables))?,
-    };
+    let values = placeholders(&extension.variables);
+    let sets = offline::role_sets(&Disk, &reading, &extension, &values, roles)?;
     let (mut services, mut warnings) = (BTreeSet::new(), BTreeSet::new());
     for set in &sets {
         reading.roles.clone_from(set);
@@ -54,7 +42,7 @@ pub fn validate(file: &Path, roles: Option<&str>, environment: Option<String>) -
         warn!("{warning}");
     }
     let list = services.into_iter().collect::<Vec<_>>().join(", ");
-    print(&format!("{}: valid, project {name}, services: {list}\n", file.display()));
+    print(&format!("{shown}: valid, project {name}, services: {list}\n"));
     Ok(0)
 }
 

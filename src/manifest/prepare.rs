@@ -99,7 +99,7 @@ pub(super) fn open(around: Around<'_>, fetched: Fetched) -> Result<Opened<'_>> {
         }
         Fetched::Prefix(snapshot) => {
             let files = Gathered::Folder(snapshot);
-            if has_compose(&files) {
+            if has_compose(|name| files.paths().any(|path| path == name), || files.read(".env").ok().flatten()) {
                 let scripts = scripts::of(&files, true)?;
                 return Ok(Opened::Project(Gathering::folder(around, reading, files), scripts));
             }
@@ -160,9 +160,9 @@ pub fn placeholders(variables: &indexmap::IndexMap<String, Reference>) -> BTreeM
     variables.keys().map(|name| (name.clone(), Secret::new("placeholder".to_owned()))).collect()
 }
 
-fn has_compose(files: &Gathered) -> bool {
-    let named = || files.read(".env").ok().flatten().is_some_and(|env| env_names_compose_file(&env));
-    files.paths().any(|path| compose::load::DEFAULT_FILES.contains(&path)) || named()
+/// Whether a folder is a compose project: it `has` a compose file, or its `.env` names one.
+pub fn has_compose(has: impl Fn(&str) -> bool, env: impl FnOnce() -> Option<Vec<u8>>) -> bool {
+    compose::load::DEFAULT_FILES.iter().any(|name| has(name)) || env().is_some_and(|env| env_names_compose_file(&env))
 }
 
 fn env_names_compose_file(env: &[u8]) -> bool {

@@ -9,9 +9,11 @@ use jiff::{Timestamp, fmt::strtime};
 
 use super::{
     api::{self, Api},
+    gate::{Call, Gate, refusal},
     http::{Reply, Request, Server},
     imds::Instance,
     s3::{self, Store},
+    scaling::Scaling,
 };
 
 /// Seconds that a signature may be away from the time of the services.
@@ -23,6 +25,9 @@ pub struct Cloud {
     pub store: Arc<Mutex<Store>>,
     pub api: Arc<Mutex<Api>>,
     pub instance: Arc<Mutex<Instance>>,
+    pub scaling: Arc<Mutex<Scaling>>,
+    /// What the role may do, and what it did.
+    pub gate: Arc<Mutex<Gate>>,
     /// Seconds that the clock of the services is ahead of this machine's.
     pub ahead: Arc<AtomicI64>,
 }
@@ -51,10 +56,22 @@ impl Cloud {
     }
 
     fn serve(&self, request: &Request) -> Reply {
+        let mut gate = self.gate.lock().unwrap();
+        let calls = gate.calls(request);
+        if let Some(refused) = gate.pass(calls) {
+            return refusal(&refused);
+        }
         if request.method == "POST" && request.path == "/" {
+            if request.header("authorization").is_some_and(|signed| signed.contains("/autoscaling/aws4_request")) {
+                return self.scaling.lock().unwrap().answer(request);
+            }
             return self.api.lock().unwrap().answer(&self.instance.lock().unwrap(), request);
         }
-        self.store.lock().unwrap().answer(request)
+        let reply = self.store.lock().unwrap().answer(request);
+        // That a key is not there is told only to those who may list the whole bucket.
+        let bucket = request.path.trim_start_matches('/').split('/').next().unwrap_or_default();
+        let list = Call::new("s3:ListBucket", format!("arn:aws:s3:::{bucket}"));
+        if reply.status == 404 && !gate.allows(&list) { refusal(&list) } else { reply }
     }
 }
 
@@ -87,6 +104,16 @@ impl Aws {
     /// Changes the store.
     pub fn store<T>(&self, change: impl FnOnce(&mut Store) -> T) -> T {
         change(&mut self.cloud.store.lock().unwrap())
+    }
+
+    /// Changes, or looks at, the hooks of the group.
+    pub fn scaling<T>(&self, change: impl FnOnce(&mut Scaling) -> T) -> T {
+        change(&mut self.cloud.scaling.lock().unwrap())
+    }
+
+    /// Changes, or looks at, what the role may do.
+    pub fn gate<T>(&self, change: impl FnOnce(&mut Gate) -> T) -> T {
+        change(&mut self.cloud.gate.lock().unwrap())
     }
 
     /// Changes the other APIs.

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use serde_json::json;
 
 use super::{
+    gate::{Gate, of_registry},
     http::{Reply, Request, Server},
     image::{Image, digest},
 };
@@ -60,6 +61,20 @@ impl Registry {
         let content = Arc::new(Mutex::new(Content::default()));
         content.lock().unwrap().push(name, tag, image);
         Self::serve(addr, content)
+    }
+
+    /// On this address, as the private registry of this region behind the policy of the role.
+    pub fn behind(addr: &str, gate: Arc<Mutex<Gate>>, region: &'static str) -> Self {
+        let content: Arc<Mutex<Content>> = Arc::default();
+        let told = content.clone();
+        let server = Server::start_on("registry", addr, None, move |request| {
+            let call = of_registry(request, region);
+            match gate.lock().unwrap().pass(call.into_iter().collect()) {
+                Some(refused) => error(403, "DENIED", &format!("not authorized to perform: {}", refused.action)),
+                None => answer(&told.lock().unwrap(), request),
+            }
+        });
+        Self { server, content }
     }
 
     /// Offers an image; the reference to pull it by. Offered again, the tag moves.

@@ -1,0 +1,48 @@
+//! A manifest on this machine, read as a run would read it, but for what only an instance knows.
+
+use std::{collections::BTreeMap, path::Path};
+
+use crate::{
+    compose::Files,
+    error::{Cause, Error, Result},
+    manifest::{self, Reading, extension::Extension},
+    redact::Secret,
+    settings,
+};
+
+/// How the compose file, or the folder of a project, is read.
+///
+/// # Errors
+/// It is not there.
+pub(super) fn reading(file: &Path, environment: Option<String>) -> Result<Reading> {
+    let file = std::path::absolute(file).map_err(|e| Error::io("find", file, &e))?;
+    if !file.exists() {
+        return Err(Error::new(Cause::ManifestInvalid, format!("{} does not exist", file.display()))
+            .hint("name a compose file, or the folder of a project"));
+    }
+    let mut reading = Reading { environment, ..Reading::default() };
+    if file.is_dir() {
+        reading.dir = file;
+    } else {
+        reading.dir = file.parent().map_or_else(|| "/".into(), Path::to_owned);
+        reading.files = vec![file];
+    }
+    Ok(reading)
+}
+
+/// The roles that are meant: those given, else sets that reach each service on some way.
+///
+/// # Errors
+/// Roles that cannot be read, or a project that cannot.
+pub(super) fn role_sets(
+    files: &dyn Files,
+    reading: &Reading,
+    extension: &Extension,
+    values: &BTreeMap<String, Secret<String>>,
+    given: Option<&str>,
+) -> Result<Vec<Vec<String>>> {
+    match given {
+        Some(text) => Ok(vec![settings::roles(text)?]),
+        None => Ok(manifest::role_sets(files, reading, extension, values)?),
+    }
+}
