@@ -1,5 +1,7 @@
 //! The command line: what can be asked, with which flags. Parsing only; nothing here acts.
 
+pub mod user_data;
+
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -127,6 +129,8 @@ pub enum Command {
     },
     /// Print a compose project as Docker Compose does.
     Config(ConfigArgs),
+    /// Print user-data that brings this binary to an instance and starts it there.
+    UserData(user_data::UserDataArgs),
     /// Stop the containers in reverse order of their dependencies, each with its own grace.
     Stop {
         /// Projects; all of rolecall's by default.

@@ -42,7 +42,7 @@ const VENDORS: &[(&str, &[&str])] = &[
     ("granit_parser", &["src/compose/yaml"]),
     ("aws_sdk_", &["src/aws/", "src/fetch/"]),
     ("minisign_verify", &["src/fetch/signature.rs"]),
-    ("clap::", &["src/cli.rs", "src/main.rs"]),
+    ("clap::", &["src/cli", "src/main.rs"]),
 ];
 
 const LIMIT: usize = 400;

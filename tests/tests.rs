@@ -32,3 +32,4 @@ mod signatures;
 mod sources;
 mod standins;
 mod standins_sdk;
+mod user_data;

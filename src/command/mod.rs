@@ -9,6 +9,7 @@ pub mod run;
 pub mod stages;
 pub mod status;
 pub mod stop;
+pub mod user_data;
 pub mod validate;
 
 use std::process::ExitCode;
@@ -28,6 +29,7 @@ pub async fn dispatch(cli: Cli) -> ExitCode {
         Command::Facts { settings, format } => facts::facts(&settings.into(), format).await,
         Command::Status { json, wait, state_dir } => status::status(json, wait, state_dir),
         Command::Config(args) => config::config(args),
+        Command::UserData(args) => user_data::user_data(args),
         Command::Stop { project } => stop::stop(&project, false).await,
         Command::Down { project } => stop::stop(&project, true).await,
     };
