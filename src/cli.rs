@@ -2,6 +2,7 @@
 
 mod iam;
 pub mod seal;
+pub mod user_data;
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -141,6 +142,8 @@ pub enum Command {
     },
     /// Print a compose project as Docker Compose does.
     Config(ConfigArgs),
+    /// Print user-data that brings this binary to an instance and starts it there.
+    UserData(user_data::UserDataArgs),
     /// Stop the containers in reverse order of their dependencies, each with its own grace.
     Stop {
         /// Projects; all of rolecall's by default.

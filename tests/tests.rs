@@ -35,3 +35,4 @@ mod signatures;
 mod sources;
 mod standins;
 mod standins_sdk;
+mod user_data;

@@ -14,6 +14,7 @@ pub mod stages;
 pub mod status;
 pub mod stop;
 mod under_way;
+pub mod user_data;
 pub mod validate;
 
 use std::process::ExitCode;
@@ -36,6 +37,7 @@ pub async fn dispatch(cli: Cli) -> ExitCode {
         Command::Facts { settings, format } => facts::facts(&settings.into(), format).await,
         Command::Status { json, wait, state_dir } => status::status(json, wait, state_dir),
         Command::Config(args) => config::config(args),
+        Command::UserData(args) => user_data::user_data(args),
         Command::Stop { project } => stop::stop(&project, false).await,
         Command::Down { project } => stop::stop(&project, true).await,
     };

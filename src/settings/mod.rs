@@ -3,6 +3,7 @@
 //! [`Settings::load`] reads all that is known before the first request; `Settings::with_tags` (in `facts`)
 //! adds the tags and applies the rule that a tag is trusted little.
 
+pub mod carried;
 mod config;
 mod env;
 mod input;

@@ -129,7 +129,7 @@ fn the_line_of_a_failure_reaches_the_console_and_the_journal() {
     let machine = machine("console");
     let line = "rolecall: FAILED cause=io step=start need=\"a file\" hint=\"look at its mode\"";
     machine.write("/usr/local/bin/rolecall", &format!("#!/bin/sh\necho '{line}' >&2\nexit 1\n"), "755");
-    machine.sh("systemctl start rolecall");
+    machine.sh("systemctl start --no-block rolecall");
     machine.until("systemctl is-failed rolecall", Duration::from_secs(30));
     machine.until("journalctl --unit rolecall | grep -q 'FAILED cause=io'", Duration::from_secs(30));
     assert!(machine.console().contains(line), "{}", machine.console());

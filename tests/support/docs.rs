@@ -1,4 +1,4 @@
-//! Parts of docs/ that are written from the code, between two marks.
+//! Parts of docs/, between two marks, and files that are written from the code.
 
 use std::fs;
 
@@ -21,4 +21,15 @@ pub fn written(file: &str, filter: &str, part: &str) {
         assert!(text.contains(line), "docs/{file} has not, and ROLECALL_WRITE_DOCS=1 would write: {line}");
     }
     assert!(text == wanted, "docs/{file} has what is no longer so; write it with ROLECALL_WRITE_DOCS=1");
+}
+
+/// A file of the repository has to be this text. With `ROLECALL_WRITE_DOCS=1` it becomes it.
+#[track_caller]
+pub fn same(file: &str, text: &str) {
+    let path = format!("{}/{file}", env!("CARGO_MANIFEST_DIR"));
+    if std::env::var_os("ROLECALL_WRITE_DOCS").is_some() {
+        fs::write(path, text).unwrap();
+        return;
+    }
+    assert!(fs::read_to_string(path).unwrap() == text, "{file} is old; write it with ROLECALL_WRITE_DOCS=1");
 }
