@@ -13,19 +13,19 @@ fn flags_that_cannot_be_are_usage() {
     let project = Project::new(&[("compose.yaml", COMPOSE)]);
     for (args, cause, says) in [
         (&["."][..], "usage", "the following required arguments were not provided"),
-        (&[".", "--bucket", "Bucket"], "source-refused", "names no possible bucket: \"Bucket\""),
-        (&[".", "--bucket", "s3://bkt/app"], "usage", "--bucket: \"s3://bkt/app\" is not the name of a bucket"),
+        (&[".", "--bucket", "Bucket"], "source-refused", "names no possible bucket: 'Bucket'"),
+        (&[".", "--bucket", "s3://bkt/app"], "usage", "--bucket: 's3://bkt/app' is not the name of a bucket"),
         (&[".", "--bucket", "bkt", "--prefix", "a/../b"], "source-refused", "has a key with . or .. in it"),
-        (&[".", "--bucket", "bkt", "--account", "1234"], "usage", "--account: \"1234\" is not an account id"),
-        (&[".", "--bucket", "bkt", "--region", "Ireland"], "usage", "--region: \"Ireland\" is not a region"),
-        (&[".", "--bucket", "bkt", "--partition", "gov"], "usage", "--partition: \"gov\" is not a partition"),
+        (&[".", "--bucket", "bkt", "--account", "1234"], "usage", "--account: '1234' is not an account id"),
+        (&[".", "--bucket", "bkt", "--region", "Ireland"], "usage", "--region: 'Ireland' is not a region"),
+        (&[".", "--bucket", "bkt", "--partition", "gov"], "usage", "--partition: 'gov' is not a partition"),
         (
             &[".", "--bucket", "bkt", "--asg", "a:b"],
             "usage",
-            "--asg: \"a:b\" cannot be the name of an Auto Scaling group",
+            "--asg: 'a:b' cannot be the name of an Auto Scaling group",
         ),
-        (&[".", "--bucket", "bkt", "--kms-key", "alias/x"], "usage", "--kms-key: \"alias/x\" is not the ARN of a key"),
-        (&[".", "--bucket", "bkt", "--set", "X"], "usage", "--set: \"X\" is not NAME=VALUE"),
+        (&[".", "--bucket", "bkt", "--kms-key", "alias/x"], "usage", "--kms-key: 'alias/x' is not the ARN of a key"),
+        (&[".", "--bucket", "bkt", "--set", "X"], "usage", "--set: 'X' is not NAME=VALUE"),
         (&[".", "--bucket", "bkt", "--set", "X=1"], "usage", "--set: X is no variable of x-rolecall.variables"),
         (&[".", "--bucket", "bkt", "--pinned"], "source-refused", "it can carry neither versionId nor sha256"),
     ] {
