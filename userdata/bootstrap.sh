@@ -6,7 +6,7 @@ umask 022
 b=/usr/local/bin/rolecall p=/usr/bin/rolecall e=/etc/rolecall/env f=/var/lib/rolecall/fetch u=rolecall.service
 d=/etc/systemd/system/$u
 trap 'echo "rolecall: FAILED cause=io step=bootstrap need=\"space in /etc and /var\" hint=\"see the line above\""' EXIT
-# The binary of a package serves, unless the checksum is another's.
+# A package's binary serves, unless the checksum is another's.
 [ -x $b ] || [ ! -x $p ] || case $(sha256sum $p) in ${ROLECALL_SHA256-}*) b=$p ;; esac
 mkdir -p ${e%/*} ${f%/*}
 (
@@ -79,6 +79,7 @@ RestartPreventExitStatus=1 2 3 5 6
 RuntimeDirectory=rolecall
 RuntimeDirectoryPreserve=yes
 StandardOutput=journal+console
+SyslogIdentifier=rolecall
 OOMPolicy=continue
 TasksMax=infinity
 TimeoutStopSec=30
@@ -91,7 +92,7 @@ mv $f.new $f
 { [ $b = $p ] && [ -e /usr/lib/systemd/system/$u ]; } || mv $d.new $d
 rm -f $d.new
 systemctl enable $u
-# A run that the boot has begun does not know these settings.
+# A run that the boot began does not know these settings.
 systemctl stop $u
 sync
 trap - EXIT
