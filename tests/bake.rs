@@ -302,8 +302,9 @@ fn a_bake_that_fails_says_why_and_one_at_a_time() {
     stage.agent().run(&["bake", "--roles", "nobody"]).fails(3, "role-unknown");
     stage.project("");
     stage.registry.server.fault(Fault::on("", Kind::Silence));
+    let before = stage.registry.server.log().len();
     let first = stage.agent().spawn(&["bake"]);
-    while stage.registry.server.log().is_empty() {
+    while stage.registry.server.log().len() == before {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
     for command in ["bake", "run"] {

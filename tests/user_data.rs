@@ -60,7 +60,7 @@ fn there_is_room_to_spare() {
 #[test]
 fn shells_read_the_settings_as_they_were_given() {
     let values = [
-        ("ROLECALL_SOURCE", r#"s3://b/it's "a" key; $(id) `id` $HOME \ %s *.yml/grüße"#),
+        ("ROLECALL_SOURCE", r#"s3://bkt/it's "a" key; $(id) `id` $HOME \ %s *.yml/grüße"#),
         ("ROLECALL_ROLES", "web:celery"),
         ("HTTPS_PROXY", "http://proxy:3128/?a=1&b='2'"),
     ];
@@ -101,7 +101,7 @@ fn a_mistake_is_a_usage_error_that_says_what_was_meant() {
         (&["--set", "ROLECALL_SORCE=s3://b/p/"], "did you mean ROLECALL_SOURCE?"),
         (&["--set", "AWS_SECRET_ACCESS_KEY=hush"], "is a credential"),
         (&["--source", "s4://b/p/"], "did you mean s3://?"),
-        (&["--wait", "soon"], "ROLECALL_WAIT: \"soon\" is not a duration"),
+        (&["--wait", "soon"], "ROLECALL_WAIT: 'soon' is not a duration"),
         (&["--url", "https://host/rolecall-{arch}", "--sha256", "123"], "64 hex digits"),
     ] {
         let output = user_data(args);

@@ -18,7 +18,7 @@ use crate::support::{agent::Agent, bed::binary};
 /// A project on this machine, beside which `rolecall iam` runs.
 struct Project {
     agent: Agent,
-    dir: tempfile::TempDir,
+    _dir: tempfile::TempDir,
 }
 
 impl Project {
@@ -26,7 +26,7 @@ impl Project {
         let dir = tempfile::Builder::new().prefix("rolecall-test-").tempdir().unwrap();
         let mut agent = Agent::new(binary(), dir.path());
         agent.cwd = dir.path().join("project");
-        let project = Self { agent, dir };
+        let project = Self { agent, _dir: dir };
         fs::create_dir(&project.agent.cwd).unwrap();
         for (path, content) in files {
             let path = project.agent.cwd.join(path);

@@ -58,8 +58,9 @@ impl Cloud {
     fn serve(&self, request: &Request) -> Reply {
         let mut gate = self.gate.lock().unwrap();
         let calls = gate.calls(request);
+        let asked = calls.first().map(|call| call.action.clone()).unwrap_or_default();
         if let Some(refused) = gate.pass(calls) {
-            return refusal(&refused);
+            return refusal(&asked, &refused);
         }
         if request.method == "POST" && request.path == "/" {
             if request.header("authorization").is_some_and(|signed| signed.contains("/autoscaling/aws4_request")) {
@@ -71,7 +72,7 @@ impl Cloud {
         // That a key is not there is told only to those who may list the whole bucket.
         let bucket = request.path.trim_start_matches('/').split('/').next().unwrap_or_default();
         let list = Call::new("s3:ListBucket", format!("arn:aws:s3:::{bucket}"));
-        if reply.status == 404 && !gate.allows(&list) { refusal(&list) } else { reply }
+        if reply.status == 404 && !gate.allows(&list) { refusal("s3", &list) } else { reply }
     }
 }
 

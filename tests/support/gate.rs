@@ -128,15 +128,15 @@ pub fn of_registry(request: &Request, region: &str) -> Option<Call> {
     })
 }
 
-/// The refusal, as the service writes it that was asked.
-pub fn refusal(call: &Call) -> Reply {
+/// The refusal, as the service writes it that was asked; it may lack a permission for another one, as for a key.
+pub fn refusal(asked: &str, call: &Call) -> Reply {
     let Call { action, resource, .. } = call;
     let text = format!(
         "User: arn:aws:sts::{ACCOUNT}:assumed-role/rolecall-test-role/i-0abcdef1234567890 is not authorized to perform: \
          {action} on resource: {resource} because no identity-based policy allows the {action} action"
     );
     let xml = |body: String| Reply::new(403, body).with("content-type", "text/xml");
-    match action.split(':').next().unwrap_or_default() {
+    match asked.split(':').next().unwrap_or_default() {
         "s3" => xml(s3::error("AccessDenied", &text, "", "TESTREQUESTGATE")),
         "ec2" => super::api::ec2_error(403, "UnauthorizedOperation", &text),
         "autoscaling" => super::scaling::error(403, "AccessDenied", &text),
