@@ -116,7 +116,14 @@ fn found(machine: &Machine, text: &str) -> Vec<PathBuf> {
                 open.push(path.clone());
             }
             // One that has gone meanwhile holds nothing.
-            let holds = kind.is_file() && holds(&std::fs::read(&path).unwrap_or_default(), text);
+            let content = if kind.is_symlink() {
+                std::fs::read_link(&path).map(|target| target.display().to_string().into_bytes())
+            } else if kind.is_file() {
+                std::fs::read(&path)
+            } else {
+                Ok(Vec::new())
+            };
+            let holds = holds(&content.unwrap_or_default(), text);
             if named || holds {
                 found.push(path.strip_prefix(&folder).unwrap().to_owned());
             }
