@@ -2,17 +2,31 @@
 
 use std::collections::BTreeSet;
 
+use rolecall::plan::seal::{Entry, TABLE};
 use serde_json::{Value, json};
 
 use crate::support::{
     agent::{Agent, Outcome},
     bed::{BUCKET, Bed},
-    client,
+    client, docs,
     http::{Fault, Kind},
     image::Image,
     minisign::Signer,
     registry::Registry,
 };
+
+/// What docs/bake.md says of the seal.
+#[test]
+fn the_table_of_the_seal_is_that_of_the_code() {
+    let kept = |but: &[&str]| {
+        let names: Vec<String> = but.iter().map(|name| format!("`{name}`")).collect();
+        if names.is_empty() { String::new() } else { format!(", but for {}", names.join(", ")) }
+    };
+    let row =
+        |entry: &Entry| format!("| {} | `{}`{} | {} |\n", entry.take.told(), entry.what, kept(entry.but), entry.why);
+    let rows: String = TABLE.iter().map(row).collect();
+    docs::written("bake.md", "bake::the_table", &format!("\n| | what | why |\n|---|---|---|\n{rows}\n"));
+}
 
 const NEW: &str = "i-0fedcba9876543210";
 

@@ -51,6 +51,12 @@ impl Machine {
         assert_eq!(done.code, 0, "{}", done.text);
     }
 
+    /// The same with no network but its own loopback.
+    pub(crate) fn boot_offline(&self) {
+        let done = self.tool(&["start", &self.0, "--offline"]);
+        assert_eq!(done.code, 0, "{}", done.text);
+    }
+
     /// Takes the power away.
     pub(crate) fn cut(&self) {
         let done = self.tool(&["cut", &self.0]);

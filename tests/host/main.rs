@@ -2,6 +2,7 @@
 //! `tests/support/machine` for the set-up.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+mod bake;
 mod bootstrap;
 mod cuts;
 mod docker;

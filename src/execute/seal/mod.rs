@@ -178,7 +178,7 @@ impl Seal {
         Err(Error::new(Cause::Io, message).output(done.tail))
     }
 
-    /// Whether a line of authorized_keys holds a key that metadata gave.
+    /// Whether a line of `authorized_keys` holds a key that metadata gave.
     fn is_given(&self, line: &str) -> bool {
         line.split_whitespace().any(|word| self.given.keys.iter().any(|key| key == word))
     }

@@ -1,4 +1,5 @@
 use std::{
+    fs::File,
     io::{Read as _, Seek as _},
     os::unix::fs::{PermissionsExt as _, symlink},
     rc::Rc,
@@ -213,7 +214,6 @@ fn what_goes_is_overwritten_first_and_what_is_shared_is_not() {
         file.read_to_end(&mut text).unwrap();
         text
     };
-    use std::fs::File;
     let path = stage.put("a/file", &canary);
     let open = File::open(&path).unwrap();
     wipe::remove(&stage.path("a")).unwrap();
