@@ -14,6 +14,8 @@ pub enum Take {
     Run,
     /// The file goes, or the folder with all that is in it.
     Remove,
+    /// The same, where the engine keeps its images itself: else they are in there, too.
+    Unshared,
     /// The files in the folder go, at any depth; folders stay, for programs that expect theirs.
     Files,
     /// The content goes; the file stays, empty.
@@ -33,7 +35,7 @@ impl Take {
             Self::Stop => "stop",
             Self::Memory => "keep in memory",
             Self::Run => "run",
-            Self::Remove => "remove",
+            Self::Remove | Self::Unshared => "remove",
             Self::Files => "remove all files in",
             Self::Empty | Self::Name => "empty",
             Self::Keys => "remove this instance's keys from",
@@ -68,6 +70,9 @@ pub const TABLE: &[Entry] = &[
     entry(Take::Stop, "syslog.socket", "it would start rsyslog again"),
     entry(Take::Stop, "systemd-random-seed.service", "it would save a new seed when the machine goes down"),
     entry(Take::Memory, "systemd-journald.service", "it would write logs until the machine is off"),
+    entry(Take::Stop, "docker.socket", "it would start Docker again"),
+    entry(Take::Stop, "docker.service", "it would write its own state until the machine is off"),
+    entry(Take::Stop, "containerd.service", "it would write its own state until the machine is off"),
     entry(Take::Remove, "/var/lib/cloud/instances/*", "metadata and user-data of this instance"),
     entry(Take::Run, "cloud-init clean --logs", "cloud-init takes a new instance for a known one otherwise"),
     Entry {
@@ -96,6 +101,11 @@ pub const TABLE: &[Entry] = &[
         Take::Remove,
         "/var/lib/containerd/io.containerd.grpc.v1.introspection/uuid",
         "containerd's name for this machine",
+    ),
+    entry(
+        Take::Unshared,
+        "/var/lib/containerd/io.containerd.metadata.v1.bolt/meta.db",
+        "what containers that are gone were made of, with their environments",
     ),
     entry(Take::Empty, "/etc/machine-id", "systemd's name for this machine; an empty one is made anew at boot"),
     entry(Take::Remove, "/var/lib/dbus/machine-id", "a copy of it"),

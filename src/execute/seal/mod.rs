@@ -37,12 +37,17 @@ const JOURNALD: &str = "/run/systemd/journald.conf.d/rolecall-seal.conf";
 /// The default place of Docker's data.
 const DATA_ROOT: &str = "/var/lib/docker";
 
+/// What Docker calls the driver of its images where they are containerd's (`driver-type` of `docker info`).
+const SNAPSHOTTER: &str = "io.containerd.snapshotter.v1";
+
 /// A machine that is to become an image.
 pub struct Seal {
     machine: Machine,
     paths: Paths,
     given: Given,
     data_root: PathBuf,
+    /// Whether the engine keeps images in a store of its own, and not in containerd's.
+    own_images: bool,
 }
 
 /// Something that is there and has to go.
@@ -64,7 +69,9 @@ impl Seal {
     /// This machine. `info` is the engine's answer to `GET /info`, null where there is no engine.
     pub fn new(machine: Machine, paths: &Paths, given: Given, info: &Value) -> Self {
         let data_root = machine.path(info["DockerRootDir"].as_str().unwrap_or(DATA_ROOT));
-        Self { machine, paths: paths.clone(), given, data_root }
+        let status = info["DriverStatus"].as_array();
+        let own_images = status.is_some_and(|pairs| pairs.iter().all(|pair| pair[1] != SNAPSHOTTER));
+        Self { machine, paths: paths.clone(), given, data_root, own_images }
     }
 
     /// Everything that is there now, in the order in which it is taken away.
@@ -138,6 +145,7 @@ impl Seal {
             }
             Take::Keys => text().lines().any(|line| self.is_given(line)),
             Take::Logins => logged_in(&text()).is_some(),
+            Take::Unshared => self.own_images,
             Take::Stop | Take::Memory | Take::Run | Take::Remove => true,
         }
     }
@@ -151,7 +159,7 @@ impl Seal {
                 self.command(&["systemctl", "restart", &found.what]).await
             }
             Take::Run => self.command(&found.what.split(' ').collect::<Vec<_>>()).await,
-            Take::Remove => wipe::remove(path),
+            Take::Remove | Take::Unshared => wipe::remove(path),
             Take::Files => wipe::remove_files(path),
             Take::Empty | Take::Name => wipe::empty(path),
             Take::Keys => {

@@ -49,7 +49,8 @@ impl Stage {
         let place = |path: &str| dir.path().join(path);
         let paths = Paths::new(place("srv/state"), place("run/rolecall"), place("etc/rolecall"));
         let given = Given { hostname: "ip-10-0-0-1.example".into(), keys: vec!["AAAAbuild".into()] };
-        let info = serde_json::json!({ "DockerRootDir": "/srv/docker" });
+        let info =
+            serde_json::json!({ "DockerRootDir": "/srv/docker", "DriverStatus": [["Backing Filesystem", "extfs"]] });
         let seal = Seal::new(machine, &paths, given, &info);
         Self { dir, host, seal }
     }
@@ -194,6 +195,9 @@ async fn what_writes_is_quiet_before_what_it_writes_is_gone() {
             "systemctl stop syslog.socket",
             "systemctl stop systemd-random-seed.service",
             "systemctl restart systemd-journald.service",
+            "systemctl stop docker.socket",
+            "systemctl stop docker.service",
+            "systemctl stop containerd.service",
             "cloud-init clean --logs",
         ]
     );
