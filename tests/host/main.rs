@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod bootstrap;
+mod cloud;
 mod cuts;
 mod docker;
 mod env_file;
 mod inside;
 mod instance;
 mod machine;
+mod packaged;
 mod reboot;
 mod surprise;
 mod units;
