@@ -8,9 +8,9 @@ use crate::{
 };
 
 /// Files, metadata, a bucket that is not there, and a proxy.
-const OUTSIDE: &str = include_str!("cloud.py");
+const OUTSIDE: &str = include_str!("outside.py");
 const OUTSIDE_UNIT: &str =
-    "[Service]\nExecStart=/usr/bin/python3 /srv/cloud.py\n[Install]\nWantedBy=multi-user.target\n";
+    "[Service]\nExecStart=/usr/bin/python3 /srv/outside.py\n[Install]\nWantedBy=multi-user.target\n";
 
 /// What cloud-init does with user-data on a new instance, on one that has done so before. `SET_UP` is done in between.
 const NEW_INSTANCE: &str = "systemctl disable --now rolecall 2>/dev/null
@@ -24,7 +24,7 @@ const NEW_INSTANCE: &str = "systemctl disable --now rolecall 2>/dev/null
 fn machine(name: &str, more: &[(&str, &str)]) -> Machine {
     let agent = AGENT.replace("${ROLECALL_TEST_CODE:-0}", "$(cat /srv/code 2>/dev/null || echo 0)");
     let files = [
-        ("/srv/cloud.py", OUTSIDE),
+        ("/srv/outside.py", OUTSIDE),
         ("/srv/www/rolecall-x86_64", &agent),
         ("/etc/systemd/system/outside.service", OUTSIDE_UNIT),
         ("/var/lib/cloud/seed/nocloud/user-data", "#!/bin/sh\n"),
