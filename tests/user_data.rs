@@ -41,7 +41,10 @@ fn the_files_are_what_the_command_prints() {
         same(file, &printed(&[&EXAMPLE[..], &["--format", format]].concat()));
     }
     let docs = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/user-data.md")).unwrap();
-    assert!(docs.contains(&format!("rolecall user-data {}", EXAMPLE.join(" "))), "the example is not in the docs");
+    let words = EXAMPLE.map(|word| if word.contains('{') { format!("'{word}'") } else { word.to_owned() });
+    assert!(docs.contains(&format!("rolecall user-data {}\n", words.join(" "))), "the example is not in the docs");
+    let names = carried::names().filter(|name| !docs.contains(&format!("`{name}`"))).collect::<Vec<_>>();
+    assert!(names.is_empty(), "docs/user-data.md does not tell of {names:?}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ umask 022
 b=/usr/local/bin/rolecall p=/usr/bin/rolecall e=/etc/rolecall/env f=/var/lib/rolecall/fetch u=rolecall.service
 d=/etc/systemd/system/$u
 trap 'echo "rolecall: FAILED cause=io step=bootstrap need=\"space in /etc and /var\" hint=\"see the line above\""' EXIT
-# A package's binary serves, unless the checksum is another's.
+# A package's binary serves, unless the checksum differs.
 [ -x $b ] || [ ! -x $p ] || case $(sha256sum $p) in ${ROLECALL_SHA256-}*) b=$p ;; esac
 mkdir -p ${e%/*} ${f%/*}
 (
@@ -16,7 +16,7 @@ mkdir -p ${e%/*} ${f%/*}
 			printf '%s="%s"\n' "$n" "$(eval "printf %s \"\${$n-}\"" | sed 's/["\\`$]/\\&/g')"
 		done >$e.new
 )
-{ echo b=$b && cat; } >$f.new <<'FETCH'
+{ echo b=$b; cat; } >$f.new <<'FETCH'
 e=/etc/rolecall/env
 set -a
 . $e
@@ -34,7 +34,7 @@ elif command -v wget; then
 	g="wget -nv -t 1 -T 60 ${c:+--ca-certificate=$c} -O"
 fi >/dev/null
 get() {
-	[ "$g" ] || fail 2 tool-missing curl "put curl or wget in the image"
+	[ "$g" ] || fail 2 tool-missing curl "bake in curl or wget"
 	p=${1%%\?*}
 	for n in 1 2 4 8 16 32 60 0; do
 		x=$($g $t "$1" 2>&1) && return
@@ -45,7 +45,7 @@ get() {
 		esac
 		sleep $n
 	done
-	fail 4 source-unreachable "$p" "check route and proxy; $(echo "$x" | sed '$!d;s/?[^ ]*//')"
+	fail 4 source-unreachable "$p" "check route and proxy; $(echo "${x:-cut off}" | sed '$!d;s/?[^ ]*//')"
 }
 sum() { sha256sum "$1" | cut -c-64; }
 [ ! -x $b ] || case $(sum $b) in $s*) exit 0 ;; esac

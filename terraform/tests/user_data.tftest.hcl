@@ -69,17 +69,31 @@ run "a_group_tells_its_hooks" {
 run "settings_of_every_kind" {
   variables {
     settings = {
-      for name in [
-        "ROLECALL_SOURCE", "ROLECALL_WAIT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
-        "AWS_CA_BUNDLE", "AWS_REGION", "AWS_DEFAULT_REGION", "SSL_CERT_FILE", "SSL_CERT_DIR", "DOCKER_HOST",
-        "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy",
-      ] : name => "a value"
+      ROLECALL_SOURCE                        = "s3://acme-deploy/a value/"
+      ROLECALL_WAIT                          = "10m"
+      AWS_ENDPOINT_URL                       = "https://aws.example.com"
+      AWS_ENDPOINT_URL_S3                    = "https://s3.example.com"
+      AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE = "IPv6"
+      AWS_CA_BUNDLE                          = "/etc/ssl/a value.pem"
+      AWS_REGION                             = "eu-west-1"
+      AWS_DEFAULT_REGION                     = "eu-west-1"
+      SSL_CERT_FILE                          = "/etc/ssl/a value.pem"
+      SSL_CERT_DIR                           = "/etc/ssl/a value"
+      DOCKER_HOST                            = "unix:///run/docker.sock"
+      HTTP_PROXY                             = "http://proxy:3128"
+      HTTPS_PROXY                            = "http://proxy:3128"
+      NO_PROXY                               = "localhost"
+      ALL_PROXY                              = "http://proxy:3128"
+      http_proxy                             = "http://proxy:3128"
+      https_proxy                            = "http://proxy:3128"
+      no_proxy                               = "localhost"
+      all_proxy                              = "http://proxy:3128"
     }
   }
 
   assert {
-    condition     = length(regexall("='a value'\n", output.user_data)) == 19
-    error_message = "19 lines"
+    condition     = length(var.settings) == 19 && alltrue([for name, value in var.settings : strcontains(output.user_data, "${name}='${value}'\n")])
+    error_message = "a line for each setting"
   }
 }
 

@@ -7,7 +7,7 @@ use crate::machine::Machine;
 const SCRIPT: &str = include_str!("../../userdata/bootstrap.sh");
 
 /// A stand-in for the agent. `run` notes its environment; `status --wait` waits for the run and ends as it did.
-const AGENT: &str = r#"#!/bin/sh
+pub(crate) const AGENT: &str = r#"#!/bin/sh
 case $1 in
 --version) echo rolecall 0 ;;
 run) sleep "${ROLECALL_TEST_SLEEP:-1}"; env | sort >/srv/env; echo "${ROLECALL_TEST_CODE:-0}" >/run/rolecall/code; exit "${ROLECALL_TEST_CODE:-0}" ;;
@@ -246,17 +246,37 @@ fn user_data_ends_where_docker_is_queued_behind_it() {
         ("cloud-init.target", &[]),
         ("multi-user.target", &[("/etc/systemd/system/cloud-final.service", early)]),
     ];
-    for (after, more) in cases {
+    let boot = |after: &str, more: &[(&str, &str)], loops: bool| {
         let docker = format!("[Unit]\nAfter={after}\n[Service]\nExecStart=/bin/sleep 1000\n");
-        let machine = cloud_init(
-            "queued",
-            "chmod 755 /usr/local/bin/rolecall\nROLECALL_WAIT=300",
-            &[more, &[("/usr/local/bin/rolecall", &agent), ("/etc/systemd/system/docker.service", &docker)]].concat(),
-        );
+        let settings = "chmod 755 /usr/local/bin/rolecall\nROLECALL_WAIT=300";
+        let mut data = user_data(settings);
+        if !loops {
+            let (before, rest) = data.split_once("while kill -0 $!").unwrap();
+            data = format!("{before}{}", rest.split_once("\ndone\n").unwrap().1);
+        }
+        let files = [
+            ("/usr/local/bin/rolecall", agent.as_str()),
+            ("/etc/systemd/system/docker.service", &docker),
+            ("/var/lib/cloud/seed/nocloud/user-data", &data),
+        ];
+        cloud_init("queued", settings, &[more, &files].concat())
+    };
+    for (after, more) in cases {
+        let machine = boot(after, more, true);
         machine.until("cloud-init status | grep -q done", Duration::from_secs(60));
         let log = machine.sh("cat /var/log/cloud-init-output.log");
         assert!(log.contains("rolecall: docker.service waits for cloud-final"), "{log}");
         machine.until("test -s /srv/env", Duration::from_secs(20));
         machine.sh("systemctl is-active docker");
     }
+
+    // Without the look at the queue, each waits for the other, and so they would go on.
+    let machine = boot("cloud-final.service", &[], false);
+    machine.until("systemctl list-jobs docker.service | grep -q waiting", Duration::from_secs(60));
+    std::thread::sleep(Duration::from_secs(15));
+    machine.sh(
+        "cloud-init status | grep -q running; systemctl list-jobs docker.service | grep -q waiting; ! test -e /srv/env",
+    );
+    machine.sh("kill $(pidof timeout)");
+    machine.until("systemctl is-active docker && test -s /srv/env", Duration::from_secs(20));
 }

@@ -4,6 +4,7 @@
 
 mod bake;
 mod bootstrap;
+mod cloud;
 mod cuts;
 mod docker;
 mod env_file;
@@ -11,6 +12,7 @@ mod inside;
 mod instance;
 mod machine;
 mod package;
+mod packaged;
 mod reboot;
 mod surprise;
 mod units;

@@ -48,6 +48,24 @@ fn the_run_is_started_again_only_where_that_can_help() {
     }
 }
 
+/// What of a sandbox a unit lacks, as systemd counts it: 100 lacks all. The run lacks nearly all, see docs/boot.md.
+const EXPOSURE: [(&str, u32); 2] = [("rolecall", 96), ("rolecall-containers", 33)];
+
+#[test]
+fn a_unit_is_no_more_exposed_than_is_known() {
+    let machine = machine("exposure");
+    for (unit, exposure) in EXPOSURE {
+        let within = |limit: u32| {
+            machine.run(&format!(
+                "systemd-analyze security --offline=true --threshold={limit} /etc/systemd/system/{unit}.service"
+            ))
+        };
+        let done = within(exposure);
+        assert_eq!(done.code, 0, "{unit} is above {exposure}:\n{}", done.text);
+        assert_ne!(within(exposure - 1).code, 0, "{unit} is better than {exposure}");
+    }
+}
+
 #[test]
 fn the_containers_are_stopped_when_the_machine_goes_down_also_after_a_run_that_failed() {
     let machine = machine("grace");
