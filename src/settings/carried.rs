@@ -242,7 +242,7 @@ mod tests {
             ("ROLECALL_WAIT", "0", "0"),
             ("ROLECALL_WAIT", "1h30m", "5400s"),
             ("ROLECALL_WAIT", "1500ms", "2s"),
-            ("ROLECALL_SOURCE", " s3://b/a key with 'quotes' & $/ ", "s3://b/a key with 'quotes' & $/"),
+            ("ROLECALL_SOURCE", " s3://bucket/a key with 'quotes' & $/ ", "s3://bucket/a key with 'quotes' & $/"),
             ("ROLECALL_ROLES", "web:celery", "web:celery"),
             ("ROLECALL_PUBLIC_KEY", key, key),
             ("ROLECALL_TERMINATE_HOOK", "drain/web-1", "drain/web-1"),

@@ -92,7 +92,7 @@ const BOTH: &str = "/rolecall-x86_64.sha256\n/rolecall-x86_64\n";
 #[test]
 fn each_form_brings_the_binary_and_its_verdict_is_what_cloud_init_reports() {
     let machine = machine("forms", &[]);
-    let odd = r#"s3://b/it's "a" key; $(id) `id` $HOME \ \n grüße ✓/"#;
+    let odd = r#"s3://bucket/it's "a" key; $(id) `id` $HOME \ \n grüße ✓/"#;
     for (format, hidden) in [("sh", "wget"), ("cloud-config", "curl"), ("mime", "wget")] {
         let data = printed(&["--url", ADDRESS, "--source", odd, "--format", format]);
         let (hide, back) = without(hidden);

@@ -96,7 +96,7 @@ async fn a_wrong_owner_is_told_from_a_missing_permission() {
 
     let missing_key = Server::start(|request| match owner(request) {
         Some(_) => refusal(403, "AccessDenied"),
-        None => Reply::new(404, ""),
+        None => refusal(404, "NoSuchKey"),
     });
     let err = store(&missing_key, Env::default()).get(&object("a"), &request(&["123456789012"])).await.unwrap_err();
     assert_eq!(err.cause, Cause::OwnerMismatch);

@@ -66,7 +66,7 @@ fn mime(script: &str) -> String {
 /// In lines, as mail has it.
 fn base64(text: &str) -> String {
     let mut encoded = BASE64_STANDARD.encode(text);
-    for at in (1..=encoded.len() / 76).rev() {
+    for at in (1..=encoded.len().saturating_sub(1) / 76).rev() {
         encoded.insert(at * 76, '\n');
     }
     encoded + "\n"

@@ -186,7 +186,7 @@ async fn what_writes_is_quiet_before_what_it_writes_is_gone() {
     stage.put("usr/bin/cloud-init", "");
     stage.put("var/log/x", "");
     stage.seal.wipe().await.unwrap();
-    let asked = stage.host.0.borrow();
+    let asked = stage.host.0.borrow().clone();
     let did: Vec<&str> = asked.iter().map(String::as_str).filter(|line| !line.contains(" show ")).collect();
     assert_eq!(
         did,
