@@ -8,6 +8,7 @@ mod docker;
 mod env_file;
 mod inside;
 mod instance;
+mod lifecycle;
 mod machine;
 mod package;
 mod reboot;
