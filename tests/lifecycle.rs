@@ -5,7 +5,12 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::support::{agent::Running, bed::Bed, scaling::GROUP};
+use crate::support::{
+    agent::Running,
+    bed::{BUCKET, Bed},
+    imds::ACCOUNT,
+    scaling::GROUP,
+};
 
 const UP: &str = "shop-up";
 const DOWN: &str = "shop/down_1";
@@ -38,6 +43,14 @@ fn until(what: &str, limit: u64, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// Waits until the agent has looked so many times more at what the group wants.
+#[track_caller]
+fn looks(bed: &Bed, times: usize) {
+    let looked = || bed.imds.server.asked("/2021-07-15/meta-data/autoscaling/target-lifecycle-state");
+    let before = looked();
+    until("another look", 40, || looked() >= before + times);
+}
+
 fn end(agent: Running) -> String {
     agent.signal(Signal::TERM);
     agent.wait().stderr
@@ -51,7 +64,17 @@ fn an_instance_is_in_service_once_it_is_ready_and_goes_once_its_containers_have_
         format!("{{ image: '{WEB}', command: [sh, -c, \"trap '' TERM; sleep 1000 & wait; wait\"], {more} }}")
     };
     let (web, db) = (service("depends_on: [db], stop_grace_period: 3s"), service("stop_grace_period: 1s"));
-    bed.compose("shop", &format!("services:\n  web: {web}\n  db: {db}\n"));
+    let compose = format!("services:\n  web: {web}\n  db: {db}\n");
+    bed.compose("shop", &compose);
+    // The role may do what `rolecall iam` prints, and nothing else.
+    let project = bed.path("project");
+    std::fs::create_dir(&project).unwrap();
+    std::fs::write(project.join("compose.yaml"), compose).unwrap();
+    let project = project.display().to_string();
+    let source = ["iam", &project, "--bucket", BUCKET, "--prefix", "shop", "--asg", GROUP];
+    let place = ["--region", "eu-west-1", "--account", ACCOUNT];
+    let policy = bed.rolecall(&[&source[..], &place].concat()).ready().json();
+    bed.aws.gate(|gate| gate.policy = Some(policy));
     let agent = bed.agent.spawn(&["lifecycle"]);
     // The group is late, and no run has begun.
     until("a question", 20, || bed.aws.scaling(|s| s.early) > 0);
@@ -85,6 +108,8 @@ fn an_instance_whose_run_has_failed_for_good_is_given_up() {
     let agent = bed.agent.spawn(&["lifecycle"]);
     until("an answer", 20, || !answers(&bed).is_empty());
     assert_eq!(answers(&bed), [format!("{UP} ABANDON")]);
+    looks(&bed, 2);
+    assert_eq!(answers(&bed).len(), 1);
     let stderr = end(agent);
     let lines: Vec<_> = stderr.lines().filter(|line| line.starts_with("rolecall: ")).collect();
     let told = format!("rolecall: answered ABANDON to hook {UP}, group {GROUP} gives up i-0abcdef1234567890: ");
@@ -99,7 +124,7 @@ fn a_run_that_is_tried_again_and_a_role_that_may_not_answer_keep_the_instance_wa
     bed.fails(4, "source-not-found");
     let agent = bed.agent.spawn(&["lifecycle"]);
     until("a sign of life", 20, || bed.aws.scaling(|s| s.heartbeats.contains_key(UP)));
-    std::thread::sleep(Duration::from_secs(6));
+    looks(&bed, 2);
     assert!(answers(&bed).is_empty(), "{:?}", answers(&bed));
     end(agent);
 
@@ -108,7 +133,7 @@ fn a_run_that_is_tried_again_and_a_role_that_may_not_answer_keep_the_instance_wa
     bed.aws.gate(|g| g.policy = Some(json!({ "Version": "2012-10-17", "Statement": [tags] })));
     let stderr = {
         let agent = bed.agent.spawn(&["lifecycle"]);
-        std::thread::sleep(Duration::from_secs(12));
+        looks(&bed, 4);
         end(agent)
     };
     assert_eq!(
