@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::machine::Machine;
 
 const RUN: &str = include_str!("../../userdata/rolecall.service");
+const UNIT: &str = include_str!("../../userdata/rolecall-lifecycle.service");
 const IMDS: &str = include_str!("imds.py");
 const IMDS_UNIT: &str = "[Service]\nExecStart=/usr/bin/python3 /srv/imds.py\n[Install]\nWantedBy=multi-user.target\n";
 const GROUP: &str = "TREE = {\n    \"meta-data/autoscaling/target-lifecycle-state\": \"InService\",\n    \
@@ -59,7 +60,18 @@ fn the_unit_of_the_hooks_comes_and_goes_with_their_names() {
     machine.boot();
     machine.until("systemctl is-active -q rolecall-lifecycle", limit);
 
+    // Without a hook it goes; one that a package brings stays where it is, and is only not started any more.
+    let gone =
+        "! systemctl is-active -q rolecall-lifecycle && ! find /etc/systemd -name 'rolecall-lifecycle*' | grep .";
     machine.sh("sed -i /HOOK/d /etc/rolecall/env; systemctl start rolecall");
-    machine.until("! systemctl is-active -q rolecall-lifecycle", limit);
-    machine.sh("rolecall status --wait; ! systemctl cat rolecall-lifecycle && ! find /etc/systemd -name 'rolecall-lifecycle*' | grep .");
+    machine.until(gone, limit);
+    machine.sh("rolecall status --wait; ! systemctl cat rolecall-lifecycle");
+    machine.write("/usr/lib/systemd/system/rolecall-lifecycle.service", UNIT, "644");
+    machine.sh("echo ROLECALL_TERMINATE_HOOK=shop/down >>/etc/rolecall/env");
+    machine.sh("systemctl daemon-reload; systemctl restart rolecall; rolecall status --wait");
+    machine.until("systemctl is-active -q rolecall-lifecycle && systemctl is-enabled -q rolecall-lifecycle", limit);
+    machine.sh("! [ -e /etc/systemd/system/rolecall-lifecycle.service ]");
+    machine.sh("sed -i /HOOK/d /etc/rolecall/env; systemctl restart rolecall; rolecall status --wait");
+    machine.until(gone, limit);
+    machine.sh("systemctl cat rolecall-lifecycle");
 }

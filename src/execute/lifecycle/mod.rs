@@ -80,10 +80,10 @@ impl Lifecycle<'_> {
         // warm pool passes the hook once more.
         let mut launch: (String, Option<Action<'_>>) = (String::new(), None);
         while let Some(state) = target(self.world).await {
-            if matches!(state.as_str(), "Terminated" | "Warmed:Terminated") {
-                if let Some(hook) = &self.hooks.terminate {
-                    return self.terminate(hook, stop).await;
-                }
+            if matches!(state.as_str(), "Terminated" | "Warmed:Terminated")
+                && let Some(hook) = &self.hooks.terminate
+            {
+                return self.terminate(hook, stop).await;
             }
             if launch.0 != state {
                 info!("the group is taking this instance to {state}");
