@@ -144,6 +144,8 @@ pub enum Command {
     Config(ConfigArgs),
     /// Print user-data that brings this binary to an instance and starts it there.
     UserData(user_data::UserDataArgs),
+    /// Answer the lifecycle hooks of the Auto Scaling group; rolecall-lifecycle.service does.
+    Lifecycle,
     /// Stop the containers in reverse order of their dependencies, each with its own grace.
     Stop {
         /// Projects; all of rolecall's by default.

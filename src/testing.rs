@@ -19,7 +19,10 @@ use crate::{
     error::{Cause, Error, Result},
     redact::Secret,
     retry::Retry,
-    world::{Clock, CloudApi, Imds, Object, ObjectEntry, ObjectRef, ObjectRequest, ObjectStore, RegistryLogin, World},
+    world::{
+        Clock, CloudApi, Imds, LifecycleCall, Object, ObjectEntry, ObjectRef, ObjectRequest, ObjectStore,
+        RegistryLogin, World,
+    },
 };
 
 /// A request as it arrived.
@@ -279,6 +282,9 @@ impl CloudApi for Ec2 {
         unreachable!("not played")
     }
     async fn registry_login(&self, _: &str, _: &str) -> Result<RegistryLogin> {
+        unreachable!("not played")
+    }
+    async fn lifecycle(&self, _: &str, _: &LifecycleCall) -> Result<bool> {
         unreachable!("not played")
     }
 }

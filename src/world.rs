@@ -127,6 +127,40 @@ pub trait CloudApi {
     async fn secret(&self, region: &str, id: &str, stage: Option<&str>) -> Result<Secret<String>>;
     /// User and password for the private registry of an account.
     async fn registry_login(&self, region: &str, account: &str) -> Result<RegistryLogin>;
+    /// Answers a lifecycle hook, or has it wait longer; whether there was an action that waits for it.
+    async fn lifecycle(&self, region: &str, call: &LifecycleCall) -> Result<bool>;
+}
+
+/// What is told to a lifecycle hook of an Auto Scaling group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LifecycleCall {
+    /// Name of the group.
+    pub group: String,
+    /// Name of the hook.
+    pub hook: String,
+    /// The instance whose action it is.
+    pub instance: String,
+    /// The answer; `None` is a sign of life.
+    pub verdict: Option<Verdict>,
+}
+
+/// What becomes of an instance that a hook holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It goes on: into service, or on to its end.
+    Continue,
+    /// It is given up.
+    Abandon,
+}
+
+impl Verdict {
+    /// The word that the API uses.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Continue => "CONTINUE",
+            Self::Abandon => "ABANDON",
+        }
+    }
 }
 
 /// Credentials for one registry.

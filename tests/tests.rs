@@ -23,6 +23,7 @@ mod images;
 mod journal;
 mod last_good;
 mod launch;
+mod lifecycle;
 mod manifests;
 mod moto;
 mod peer_config;

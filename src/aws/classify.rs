@@ -228,6 +228,12 @@ impl Answer {
             )
     }
 
+    /// Whether no action of a lifecycle hook waits for this instance; the code for that is that of many mistakes.
+    pub(super) fn nothing_waits(&self) -> bool {
+        let message = self.message.as_deref().unwrap_or_default();
+        self.code() == "ValidationError" && message.to_ascii_lowercase().contains("no active lifecycle action")
+    }
+
     /// Whether what was asked for does not exist.
     pub(super) fn missing(&self) -> bool {
         matches!(

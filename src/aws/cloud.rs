@@ -1,4 +1,4 @@
-//! `CloudApi` on the SDK: tags, parameters, secrets and registry logins.
+//! `CloudApi` on the SDK: tags, parameters, secrets, registry logins and lifecycle hooks.
 
 use std::{collections::BTreeMap, rc::Rc};
 
@@ -6,11 +6,14 @@ use async_trait::async_trait;
 use aws_config::{Region, SdkConfig};
 use base64::Engine as _;
 
-use super::{Clients, Shared, classify::Call};
+use super::{
+    Clients, Shared,
+    classify::{Call, Failure},
+};
 use crate::{
     error::{Cause, Error, Result},
     redact::Secret,
-    world::{CloudApi, RegistryLogin},
+    world::{CloudApi, LifecycleCall, RegistryLogin},
 };
 
 pub(super) struct Cloud {
@@ -19,11 +22,19 @@ pub(super) struct Cloud {
     ssm: Clients<String, aws_sdk_ssm::Client>,
     secrets: Clients<String, aws_sdk_secretsmanager::Client>,
     ecr: Clients<String, aws_sdk_ecr::Client>,
+    scaling: Clients<String, aws_sdk_autoscaling::Client>,
 }
 
 impl Cloud {
     pub(super) fn new(shared: Rc<Shared>) -> Self {
-        Self { shared, ec2: Clients::new(), ssm: Clients::new(), secrets: Clients::new(), ecr: Clients::new() }
+        Self {
+            shared,
+            ec2: Clients::new(),
+            ssm: Clients::new(),
+            secrets: Clients::new(),
+            ecr: Clients::new(),
+            scaling: Clients::new(),
+        }
     }
 
     async fn config(&self, region: &str) -> SdkConfig {
@@ -110,5 +121,33 @@ impl CloudApi for Cloud {
         let plain = String::from_utf8(plain).map_err(|_| unreadable())?;
         let (user, password) = plain.split_once(':').ok_or_else(unreadable)?;
         Ok(RegistryLogin { user: user.to_owned(), password: Secret::new(password.to_owned()) })
+    }
+
+    async fn lifecycle(&self, region: &str, told: &LifecycleCall) -> Result<bool> {
+        let LifecycleCall { group, hook, instance, verdict } = told;
+        let config = self.config(region).await;
+        let client = self.scaling.get(region.to_owned(), || aws_sdk_autoscaling::Client::new(&config));
+        let (action, failure) = if let Some(verdict) = verdict {
+            let request = client.complete_lifecycle_action().auto_scaling_group_name(group);
+            let request = request.lifecycle_hook_name(hook).instance_id(instance);
+            let answer = request.lifecycle_action_result(verdict.name()).send().await;
+            ("CompleteLifecycleAction", answer.err().map(|err| self.shared.failure(&err)))
+        } else {
+            let request = client.record_lifecycle_action_heartbeat().auto_scaling_group_name(group);
+            let answer = request.lifecycle_hook_name(hook).instance_id(instance).send().await;
+            ("RecordLifecycleActionHeartbeat", answer.err().map(|err| self.shared.failure(&err)))
+        };
+        match failure {
+            None => Ok(true),
+            Some(Failure::Answer(answer)) if answer.nothing_waits() => Ok(false),
+            Some(failure) => {
+                let what = match verdict {
+                    Some(verdict) => format!("answer {} to hook {hook} of group {group}", verdict.name()),
+                    None => format!("have hook {hook} of group {group} wait longer"),
+                };
+                let need = format!("autoscaling:{action} on group {group}");
+                Err(failure.error(&call(&what, &need, Cause::CloudUnreachable)))
+            }
+        }
     }
 }

@@ -5,6 +5,7 @@ mod bring_up;
 pub mod config;
 pub mod facts;
 pub mod iam;
+pub mod lifecycle;
 mod offline;
 pub mod plan;
 pub mod real;
@@ -36,6 +37,7 @@ pub async fn dispatch(cli: Cli) -> ExitCode {
         Command::Iam(args) => iam::iam(&args),
         Command::Facts { settings, format } => facts::facts(&settings.into(), format).await,
         Command::Status { json, wait, state_dir } => status::status(json, wait, state_dir),
+        Command::Lifecycle => lifecycle::lifecycle().await,
         Command::Config(args) => config::config(args),
         Command::UserData(args) => user_data::user_data(args),
         Command::Stop { project } => stop::stop(&project, false).await,

@@ -15,6 +15,7 @@ pub mod foreign;
 pub mod images;
 pub mod journal;
 pub mod launch;
+pub mod lifecycle;
 pub mod look;
 pub mod machine;
 pub mod packages;

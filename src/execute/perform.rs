@@ -170,7 +170,10 @@ pub async fn apply(cx: &Context, retry: &Retry, step: &Step, attempt: u32) -> Re
 }
 
 /// This very program, for the unit that calls it.
-fn binary() -> Result<PathBuf> {
+///
+/// # Errors
+/// The kernel does not tell.
+pub fn binary() -> Result<PathBuf> {
     std::env::current_exe().map_err(|err| Error::io("find", Path::new("/proc/self/exe"), &err))
 }
 

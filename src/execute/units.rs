@@ -21,14 +21,14 @@ pub const CONTAINERS: &str = include_str!("../../userdata/rolecall-containers.se
 const CONTAINERS_UNIT: &str = "rolecall-containers.service";
 const DOCKER_UNIT: &str = "docker.service";
 /// What systemd calls a unit that could be enabled and is not.
-const DISABLED: &str = "disabled";
-const BINARY: &str = "/usr/local/bin/rolecall";
+pub(super) const DISABLED: &str = "disabled";
+pub(super) const BINARY: &str = "/usr/local/bin/rolecall";
 
 /// What a unit needs on top of the grace: for a run that is ended first, and for the engine to kill and to clean up.
 const MARGIN: Duration = Duration::from_secs(60);
 
 /// The first line of a unit that we brought, so that it goes where a package brings one.
-const MARK: &str = "# Written by rolecall; changes belong into a drop-in.\n";
+pub(super) const MARK: &str = "# Written by rolecall; changes belong into a drop-in.\n";
 
 /// Whether the grace of the containers is in force.
 pub async fn check(machine: &Machine, binary: &Path, grace: Grace) -> Result<bool> {
@@ -122,7 +122,7 @@ fn unit_timeout(unit: &str) -> Duration {
 }
 
 /// A path in a command line of a unit.
-fn quoted(path: &Path) -> String {
+pub(super) fn quoted(path: &Path) -> String {
     let text = path.to_string_lossy().replace('%', "%%").replace('$', "$$");
     if text.contains([' ', '"', '\'', '\\']) {
         return format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));

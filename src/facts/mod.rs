@@ -1,6 +1,7 @@
 //! Facts: who this instance is, from its metadata and tags.
 
 pub mod given;
+pub mod group;
 pub mod identity;
 pub mod imds;
 mod known;

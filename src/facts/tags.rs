@@ -21,7 +21,8 @@ const LIST: &str = "meta-data/tags/instance";
 
 /// Waits of up to 15 s: the EC2 API shares its limit among the whole fleet, and a tag that is late is set by a
 /// human or a launcher that is still at work.
-const WAITING: Policy = Policy { base: Duration::from_secs(1), cap: Duration::from_secs(15), ..Policy::SERVICE };
+pub(super) const WAITING: Policy =
+    Policy { base: Duration::from_secs(1), cap: Duration::from_secs(15), ..Policy::SERVICE };
 
 /// For tags that decide nothing: they are worth a moment, not a boot.
 const OPTIONAL: Policy = Policy::SERVICE.attempts(3).budget(Duration::from_secs(5));
@@ -109,7 +110,7 @@ fn missing(tag: &str, keys: &[String], origin: TagsOrigin, facts: &Facts) -> Err
 }
 
 /// What a failed `DescribeTags` means for the tags.
-fn told(mut err: Error) -> Error {
+pub(super) fn told(mut err: Error) -> Error {
     let off = "instance metadata shows no tags (they are off there by default)";
     match err.class {
         Class::Denied => {

@@ -142,6 +142,11 @@ pub async fn enable(host: &dyn Host, unit: &str) -> Result<()> {
     ask(host, &["enable", unit]).await.map(drop)
 }
 
+/// Has a unit not started any more, and queues its stop.
+pub async fn disable(host: &dyn Host, unit: &str) -> Result<()> {
+    ask(host, &["disable", "--now", "--no-block", unit]).await.map(drop)
+}
+
 /// Has systemd read its unit files again.
 pub async fn reload(host: &dyn Host) -> Result<()> {
     ask(host, &["daemon-reload"]).await.map(drop)

@@ -6,6 +6,7 @@
 pub mod carried;
 mod config;
 mod env;
+pub mod hooks;
 mod input;
 mod nearest;
 mod source;
@@ -14,6 +15,7 @@ mod values;
 use std::{fmt, path::PathBuf, time::Duration};
 
 pub use env::Env;
+pub use hooks::Hooks;
 pub use input::{Input, Trust};
 pub use nearest::{did_you_mean, nearest};
 pub use source::Source;
@@ -137,6 +139,8 @@ pub struct Settings {
     pub deadline: Duration,
     /// Folders.
     pub paths: Paths,
+    /// Lifecycle hooks that this instance answers.
+    pub hooks: Hooks,
     /// The environment that all this was read from.
     pub env: Env,
 }
@@ -182,6 +186,7 @@ impl Settings {
             keys: values::public_keys(&public_key.value).map_err(|err| read.blame("public-key", &public_key, err))?,
             deadline: values::deadline(&deadline.value).map_err(|err| read.blame("deadline", &deadline, err))?,
             paths: Paths::from_env(&state_dir),
+            hooks: Hooks::read(&env)?,
             source,
             roles,
             environment,

@@ -24,8 +24,8 @@ use rolecall::{
     redact::Secret,
     retry::Retry,
     world::{
-        CloudApi, Engine, EngineEvent, Imds, Object, ObjectEntry, ObjectRef, ObjectRequest, ObjectStore, Protocol,
-        PullProgress, RegistryLogin, Web, World,
+        CloudApi, Engine, EngineEvent, Imds, LifecycleCall, Object, ObjectEntry, ObjectRef, ObjectRequest, ObjectStore,
+        Protocol, PullProgress, RegistryLogin, Web, World,
     },
 };
 use serde_json::Value;
@@ -172,6 +172,9 @@ impl CloudApi for Nothing {
         nothing()
     }
     async fn registry_login(&self, _: &str, _: &str) -> Result<RegistryLogin> {
+        nothing()
+    }
+    async fn lifecycle(&self, _: &str, _: &LifecycleCall) -> Result<bool> {
         nothing()
     }
 }

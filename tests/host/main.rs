@@ -10,6 +10,7 @@ mod docker;
 mod env_file;
 mod inside;
 mod instance;
+mod lifecycle;
 mod machine;
 mod package;
 mod packaged;

@@ -113,3 +113,12 @@ fn the_region_of_a_bucket_is_found_in_the_body_too() {
     assert_eq!(between(body, "<Region>", "</Region>").as_deref(), Some("eu-central-1"));
     assert_eq!(between("<Region>", "<Region>", "</Region>"), None);
 }
+
+#[test]
+fn a_hook_that_does_not_wait_is_told_from_other_mistakes() {
+    let told =
+        |code: &str, message: &str| Answer { message: Some(message.to_owned()), ..answer(400, code) }.nothing_waits();
+    assert!(told("ValidationError", "No active Lifecycle Action found with instance ID i-0abc"));
+    assert!(!told("ValidationError", "AutoScalingGroup name not found - null"));
+    assert!(!told("AccessDenied", "No active Lifecycle Action found with instance ID i-0abc"));
+}

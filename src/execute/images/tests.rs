@@ -8,7 +8,7 @@ use crate::{
     execute::testing::{MemoryEngine, StillClock, engine},
     redact::Secret,
     testing::{self, Bucket, Metadata, Played},
-    world::CloudApi,
+    world::{CloudApi, LifecycleCall},
 };
 
 const DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -32,6 +32,10 @@ impl CloudApi for Cloud {
 
     async fn registry_login(&self, region: &str, account: &str) -> Result<RegistryLogin> {
         Ok(RegistryLogin { user: format!("AWS-{account}-{region}"), password: Secret::new("token".into()) })
+    }
+
+    async fn lifecycle(&self, _: &str, _: &LifecycleCall) -> Result<bool> {
+        unreachable!()
     }
 }
 
