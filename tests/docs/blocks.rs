@@ -25,7 +25,11 @@ pub(super) fn check(page: &Page) -> Vec<Fault> {
             "text" => Vec::new(),
             "yaml" => yaml(block),
             "sh" | "bash" => script(block),
-            "json" => serde_json::from_str::<serde_json::Value>(&block.text).err().map(|e| e.to_string()).into_iter().collect(),
+            "json" => serde_json::from_str::<serde_json::Value>(&block.text)
+                .err()
+                .map(|e| e.to_string())
+                .into_iter()
+                .collect(),
             "toml" => config(&block.text),
             "ini" => unit(&block.text),
             "hcl" => hcl(&block.text),

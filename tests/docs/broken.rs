@@ -26,7 +26,10 @@ const BROKEN: &[(&str, &str)] = &[
     ("```sh\nif true; then\n```", "line"),
     ("```sh\nrm $1/x\n```", "SC2086"),
     ("```sh\ndiff <(a) <(b)\n```", "SC3001"),
-    ("```sh\nrolecall run --sorce s3://b/p/\n```", "rolecall run --sorce s3://b/p/: error: unexpected argument '--sorce'"),
+    (
+        "```sh\nrolecall run --sorce s3://b/p/\n```",
+        "rolecall run --sorce s3://b/p/: error: unexpected argument '--sorce'",
+    ),
     ("```sh\nx=$(rolecall statsu)\n```", "rolecall statsu: error: unrecognized subcommand"),
     ("Then `rolecall rnu`.", "2: `rolecall rnu`: there is no rnu"),
     ("Then `rolecall run [--sorce S]`.", "run has no --sorce"),

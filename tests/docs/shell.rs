@@ -174,9 +174,10 @@ fn commands_are_found_where_a_shell_would_find_them() {
         calls.collect::<Vec<_>>()
     };
     assert_eq!(found("rolecall run # rolecall plan"), ["rolecall|run"]);
-    assert_eq!(found("A=b sudo /usr/bin/rolecall run --roles 'a b'\\\n  --source \"c d\""), [
-        "/usr/bin/rolecall|run|--roles|a b|--source|c d"
-    ]);
+    assert_eq!(
+        found("A=b sudo /usr/bin/rolecall run --roles 'a b'\\\n  --source \"c d\""),
+        ["/usr/bin/rolecall|run|--roles|a b|--source|c d"]
+    );
     assert_eq!(found("echo rolecall; x && rolecall status --wait | tee log"), ["rolecall|status|--wait"]);
     assert_eq!(found("rolecall iam f > out 2>&1"), ["rolecall|iam|f"]);
     assert_eq!(found("aws x --user-data \"$(rolecall user-data --set A=\"b\")\" y"), ["rolecall|user-data|--set|A=b"]);

@@ -9,6 +9,7 @@ mod env_file;
 mod inside;
 mod instance;
 mod machine;
+mod packer;
 mod reboot;
 mod surprise;
 mod units;
