@@ -8,18 +8,19 @@ umask 022
 export PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 fail() {
-    echo "rolecall: FAILED step=install $*" >&2
+    echo "rolecall: FAILED step=install error=\"$1\" hint=\"$2\"" >&2
     exit 1
 }
 
 download() {
-    curl -fsSL --retry 8 --retry-connrefused --connect-timeout 10 --speed-time 60 -o "$2" "$1" ||
-        fail "could not download ${1%%\?*}: see the line above; can this subnet reach it?"
+    curl -fsSL --retry 8 --retry-connrefused --retry-max-time 300 --connect-timeout 10 --speed-time 60 -o "$2" "$1" ||
+        fail "could not download ${1%%\?*}: see the line above" "check the address, and that the subnet has a way to it"
 }
 
 # Until its first boot is over, the base image holds the locks of its package manager. 2: over, with complaints.
 if command -v cloud-init > /dev/null; then
-    cloud-init status --wait > /dev/null || [ $? = 2 ] || fail "cloud-init has failed; see /var/log/cloud-init.log"
+    cloud-init status --wait > /dev/null || [ $? = 2 ] ||
+        fail "cloud-init has failed" "packer build -on-error=ask leaves time for a look at /var/log/cloud-init.log"
 fi
 
 path=${BINARY%%\?*}
@@ -35,11 +36,12 @@ case $BINARY in
             SHA256=$(cut -c-64 "$dir/sum")
         fi ;;
     *)
-        [ -n "$SHA256" ] || fail "$path has no checksum: set sha256, or put it into $path.sha256"
+        [ -n "$SHA256" ] || fail "$path has no checksum" "set sha256, or put it into $path.sha256"
         mv "/tmp/$name" "$dir/$name" ;;
 esac
 found=$(sha256sum "$dir/$name" | cut -c-64)
-[ "$found" = "$SHA256" ] || fail "$name has the checksum $found, and should have $SHA256"
+[ "$found" = "$SHA256" ] ||
+    fail "$name has the checksum $found, and should have $SHA256" "bring the file again, or correct sha256"
 
 case $name in
     *.deb) DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -y -qq install "$dir/$name" ;;
@@ -52,4 +54,5 @@ rm -f /tmp/rolecall.service /tmp/rolecall-containers.service
 systemctl daemon-reload
 # An instance is brought up by its own boot, with user-data or without.
 systemctl enable rolecall.service rolecall-containers.service
-rolecall --version || fail "$name does not run on $(uname -m): is it for another architecture?"
+rolecall --version ||
+    fail "$name does not run on $(uname -m)" "{arch} or {debarch} in its address stands for the architecture"

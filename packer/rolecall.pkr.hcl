@@ -60,10 +60,9 @@ build {
       instance_type        = var.instance_types[target.value.arch]
       iam_instance_profile = var.iam_instance_profile
 
-      # A key that Packer makes for this build, and that does not stay in the image.
+      # A key that Packer makes for this build; the seal takes it out of the image.
       communicator                          = "ssh"
       ssh_username                          = target.value.user
-      ssh_clear_authorized_keys             = true
       temporary_security_group_source_cidrs = var.ssh_cidrs
 
       source_ami_filter {
@@ -95,7 +94,11 @@ build {
         max_attempts  = 240
       }
 
-      tags            = merge(local.tags, { System = target.value.system, Architecture = target.value.arch, Base = "{{ .SourceAMIName }}" })
+      tags = merge(local.tags, {
+        System       = target.value.system
+        Architecture = target.value.arch
+        Base         = "{{ .SourceAMIName }}"
+      })
       snapshot_tags   = local.tags
       run_tags        = merge(local.tags, { Name = "${var.name} is built" })
       run_volume_tags = merge(local.tags, { Name = "${var.name} is built" })

@@ -14,6 +14,7 @@ mod lifecycle;
 mod machine;
 mod package;
 mod packaged;
+mod packer;
 mod reboot;
 mod surprise;
 mod units;
