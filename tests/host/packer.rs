@@ -108,7 +108,8 @@ fn machine(packer: &str) -> Machine {
         ],
     );
     for folder in ["packer", "userdata"] {
-        for file in std::fs::read_dir(root.join(folder)).unwrap().map(|entry| entry.unwrap().path()) {
+        let files = std::fs::read_dir(root.join(folder)).unwrap().map(|entry| entry.unwrap().path());
+        for file in files.filter(|path| path.is_file()) {
             machine.put(&file, &format!("/srv/build/{folder}/{}", file.file_name().unwrap().to_string_lossy()));
         }
     }
@@ -122,7 +123,8 @@ fn machine(packer: &str) -> Machine {
 fn build(machine: &Machine, arguments: &str) -> Done {
     let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
     let done = machine.run(&format!(
-        "rm -rf /srv/calls /var/lib/rolecall /usr/local/bin/rolecall /etc/systemd/system/rolecall* /etc/rolecall
+        "rm -rf /srv/calls /var/lib/rolecall /usr/local/bin/rolecall /etc/rolecall
+         rm -f /etc/systemd/system/rolecall* /etc/systemd/system/*.wants/rolecall*
          mkdir /etc/rolecall; touch /etc/rolecall/env
          docker rm -f left >/dev/null 2>&1; dpkg -P rolecall >/dev/null 2>&1
          [ -s /etc/machine-id ] || systemd-machine-id-setup >/dev/null
@@ -178,7 +180,8 @@ fn a_build_installs_bakes_tests_and_seals() {
     let done = build(&machine, &format!("{SOURCED} -var binary=x.deb {sums}"));
     assert_eq!(done.code, 0, "{}", done.text);
     machine.sh("systemctl is-enabled rolecall.service && ! [ -e /usr/local/bin/rolecall ] && rolecall --version");
-    assert_eq!(machine.sh("systemctl show -P FragmentPath rolecall"), "/usr/lib/systemd/system/rolecall.service\n");
+    let unit = machine.sh("systemctl show -P FragmentPath rolecall");
+    assert!(unit.ends_with("/lib/systemd/system/rolecall.service\n"), "{unit}");
 
     // What has to end a build, and what is said of it.
     let zeros = format!("-var 'sha256={{x86_64=\"{0}\", arm64=\"{0}\"}}'", "0".repeat(64));
