@@ -200,8 +200,8 @@ variable "hooks" {
   default = {}
 
   validation {
-    condition     = try(alltrue([for seconds in [var.hooks.launch_timeout, var.hooks.terminate_timeout] : seconds >= 30 && seconds <= 7200]), true)
-    error_message = "hooks: a timeout is 30 to 7200 seconds."
+    condition     = try(alltrue([for seconds in [var.hooks.launch_timeout, var.hooks.terminate_timeout] : seconds >= 120 && seconds <= 7200]), true)
+    error_message = "hooks: a timeout is 120 to 7200 seconds; a sign of life goes out every 60."
   }
 
   validation {

@@ -78,7 +78,7 @@ impl Stage {
     /// References of the images that are there.
     fn images(&self) -> BTreeSet<String> {
         let images = self.bed.engine().get("/images/json");
-        let tags = images.as_array().unwrap().iter().flat_map(|image| image["RepoTags"].as_array().cloned());
+        let tags = images.as_array().unwrap().iter().filter_map(|image| image["RepoTags"].as_array().cloned());
         let own = format!("{}/app/", self.registry.server.addr);
         let names = tags.flatten().filter_map(|tag| Some(tag.as_str()?.strip_prefix(&own)?.to_owned()));
         names.collect()

@@ -30,7 +30,7 @@ pub struct IamArgs {
     /// Environment whose overlay is merged.
     #[arg(long)]
     pub environment: Option<String>,
-    /// Value of a variable that only instances know, as NAME=VALUE: of x-rolecall.variables, or ROLECALL_TAG_…
+    /// Value of a variable that only instances know, as `NAME=VALUE`: of x-rolecall.variables, or `ROLECALL_TAG_…`
     #[arg(long)]
     pub set: Vec<String>,
     /// Auto Scaling group whose lifecycle hooks are completed.

@@ -160,10 +160,10 @@ impl Reader {
 }
 
 fn finish(word: &mut Option<String>, words: &mut Vec<String>, redirected: &mut bool) {
-    if let Some(word) = word.take() {
-        if !std::mem::take(redirected) {
-            words.push(word);
-        }
+    if let Some(word) = word.take()
+        && !std::mem::take(redirected)
+    {
+        words.push(word);
     }
 }
 

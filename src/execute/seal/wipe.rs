@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How much is written at once.
-const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 
 /// Removes a file, or a folder with all that is in it. What is mounted there is somebody else's, and stays.
 pub(super) fn remove(path: &Path) -> Result<()> {
