@@ -87,7 +87,7 @@ async fn several_owners_are_tried_and_the_right_one_is_remembered() {
 async fn a_wrong_owner_is_told_from_a_missing_permission() {
     let foreign = Server::start(|request| match owner(request) {
         Some(_) => refusal(403, "AccessDenied"),
-        None => Reply::new(200, "must not be used"),
+        None => Reply::new(200, "<ListBucketResult><!-- must not be used --></ListBucketResult>"),
     });
     let err = store(&foreign, Env::default()).get(&object("a"), &request(&["123456789012"])).await.unwrap_err();
     assert_eq!((err.cause, err.exit() as u8), (Cause::OwnerMismatch, 5));
