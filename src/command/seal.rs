@@ -32,7 +32,8 @@ pub async fn seal(args: SealArgs) -> Result<u8> {
     let given = given::given(&world, &retry, &settings).await.map_err(|err| err.step("facts"))?;
     let machine = Machine::new(&world, &retry);
     let info = world.engine.info().await.unwrap_or_default();
-    let seal = Seal::new(machine.clone(), &settings.paths, given, &info);
+    let bare = seal::bare(world.engine.as_ref()).await;
+    let seal = Seal::new(machine.clone(), &settings.paths, given, &info).with_bare_engine(bare);
     if args.dry_run {
         seal.found().await?.iter().for_each(|found| print(&format!("{found}\n")));
     }

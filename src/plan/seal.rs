@@ -16,6 +16,8 @@ pub enum Take {
     Remove,
     /// The same, where the engine keeps its images itself: else they are in there, too.
     Unshared,
+    /// The same, where the engine has no network and no volume of anybody: else these are in there, too.
+    Unused,
     /// The files in the folder go, at any depth; folders stay, for programs that expect theirs.
     Files,
     /// The content goes; the file stays, empty.
@@ -35,7 +37,7 @@ impl Take {
             Self::Stop => "stop",
             Self::Memory => "keep in memory",
             Self::Run => "run",
-            Self::Remove | Self::Unshared => "remove",
+            Self::Remove | Self::Unshared | Self::Unused => "remove",
             Self::Files => "remove all files in",
             Self::Empty | Self::Name => "empty",
             Self::Keys => "remove this instance's keys from",
@@ -102,6 +104,12 @@ pub const TABLE: &[Entry] = &[
         "/var/lib/containerd/io.containerd.grpc.v1.introspection/uuid",
         "containerd's name for this machine",
     ),
+    entry(
+        Take::Unused,
+        "/var/lib/docker/network/files/local-kv.db",
+        "networks that are gone, with this instance's labels",
+    ),
+    entry(Take::Unused, "/var/lib/docker/volumes/metadata.db", "volumes that are gone, with this instance's labels"),
     entry(
         Take::Unshared,
         "/var/lib/containerd/io.containerd.metadata.v1.bolt/meta.db",

@@ -48,6 +48,7 @@ pub struct Seal {
     data_root: PathBuf,
     /// Whether the engine keeps images in a store of its own, and not in containerd's.
     own_images: bool,
+    bare: bool,
 }
 
 /// Something that is there and has to go.
@@ -71,7 +72,13 @@ impl Seal {
         let data_root = machine.path(info["DockerRootDir"].as_str().unwrap_or(DATA_ROOT));
         let status = info["DriverStatus"].as_array();
         let own_images = status.is_some_and(|pairs| pairs.iter().all(|pair| pair[1] != SNAPSHOTTER));
-        Self { machine, paths: paths.clone(), given, data_root, own_images }
+        Self { machine, paths: paths.clone(), given, data_root, own_images, bare: false }
+    }
+
+    /// The same, where the engine may be [`bare`].
+    #[must_use]
+    pub fn with_bare_engine(self, bare: bool) -> Self {
+        Self { bare, ..self }
     }
 
     /// Everything that is there now, in the order in which it is taken away.
@@ -146,6 +153,7 @@ impl Seal {
             Take::Keys => text().lines().any(|line| self.is_given(line)),
             Take::Logins => logged_in(&text()).is_some(),
             Take::Unshared => self.own_images,
+            Take::Unused => self.bare,
             Take::Stop | Take::Memory | Take::Run | Take::Remove => true,
         }
     }
@@ -159,7 +167,7 @@ impl Seal {
                 self.command(&["systemctl", "restart", &found.what]).await
             }
             Take::Run => self.command(&found.what.split(' ').collect::<Vec<_>>()).await,
-            Take::Remove | Take::Unshared => wipe::remove(path),
+            Take::Remove | Take::Unshared | Take::Unused => wipe::remove(path),
             Take::Files => wipe::remove_files(path),
             Take::Empty | Take::Name => wipe::empty(path),
             Take::Keys => {
@@ -242,6 +250,14 @@ fn last(path: &Path) -> Option<&str> {
 fn logged_in(text: &str) -> Option<serde_json::Map<String, Value>> {
     let config: serde_json::Map<String, Value> = serde_json::from_str(text).ok()?;
     config.get("auths").and_then(Value::as_object).is_some_and(|auths| !auths.is_empty()).then_some(config)
+}
+
+/// Whether the engine has no network but its own, and no volume: whoever made it. One that does not answer may have some.
+pub async fn bare(engine: &dyn Engine) -> bool {
+    const OWN: [&str; 4] = ["bridge", "host", "none", "docker_gwbridge"];
+    let (networks, volumes) = (engine.networks(&[]).await, engine.volumes(&[]).await);
+    let own = |network: &Value| network["Name"].as_str().is_some_and(|name| OWN.contains(&name));
+    networks.is_ok_and(|all| all.iter().all(own)) && volumes.is_ok_and(|all| all.is_empty())
 }
 
 /// Refuses a machine on which a project runs, or has left something: an image of it would start that on each of its

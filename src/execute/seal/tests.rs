@@ -51,7 +51,7 @@ impl Stage {
         let given = Given { hostname: "ip-10-0-0-1.example".into(), keys: vec!["AAAAbuild".into()] };
         let info =
             serde_json::json!({ "DockerRootDir": "/srv/docker", "DriverStatus": [["Backing Filesystem", "extfs"]] });
-        let seal = Seal::new(machine, &paths, given, &info);
+        let seal = Seal::new(machine, &paths, given, &info).with_bare_engine(true);
         Self { dir, host, seal }
     }
 
