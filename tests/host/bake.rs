@@ -1,7 +1,7 @@
 //! An image of a machine, on a real machine: baked, run once in spite of all advice, sealed, and booted as a new instance
 //! that reaches neither a registry nor a package mirror.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, process::Command, time::Duration};
 
 use base64::Engine as _;
 
@@ -101,39 +101,18 @@ fn ok(machine: &Machine, args: &str) -> String {
 }
 
 /// Where on the disk of the machine a text stands, as far as it differs from that of the distribution; not on the stage.
+/// In contents, names, and where links lead to.
 fn found(machine: &Machine, text: &str) -> Vec<PathBuf> {
-    let folder = machine.folder();
-    let mut open = vec![folder.join("upper"), folder.join("docker")];
-    let mut found = Vec::new();
-    while let Some(dir) = open.pop() {
-        if dir == folder.join("upper/srv/stage") {
-            continue;
-        }
-        for entry in std::fs::read_dir(&dir).unwrap().flatten() {
-            let (path, kind) = (entry.path(), entry.file_type().unwrap());
-            let named = entry.file_name().to_string_lossy().contains(text);
-            if kind.is_dir() {
-                open.push(path.clone());
-            }
-            // One that has gone meanwhile holds nothing.
-            let content = if kind.is_symlink() {
-                std::fs::read_link(&path).map(|target| target.display().to_string().into_bytes())
-            } else if kind.is_file() {
-                std::fs::read(&path)
-            } else {
-                Ok(Vec::new())
-            };
-            let holds = holds(&content.unwrap_or_default(), text);
-            if named || holds {
-                found.push(path.strip_prefix(&folder).unwrap().to_owned());
-            }
-        }
-    }
-    found
-}
-
-fn holds(content: &[u8], text: &str) -> bool {
-    content.windows(text.len()).any(|part| part == text.as_bytes())
+    let ask = |program: &str, args: &[&str]| {
+        let output = Command::new(program).args(args).current_dir(machine.folder()).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let like = format!("*{text}*");
+    let contents = ask("grep", &["-rlaF", "--exclude-dir=stage", "-e", text, "upper", "docker"]);
+    let names =
+        ["upper", "docker", "-path", "upper/srv/stage", "-prune", "-o", "(", "-name", &like, "-o", "-lname", &like];
+    let names = ask("find", &[&names[..], &[")", "-print"]].concat());
+    contents.lines().chain(names.lines()).map(PathBuf::from).collect()
 }
 
 /// Who was asked, by port.
