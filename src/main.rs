@@ -21,7 +21,12 @@ fn main() -> ExitCode {
     let cli = match Cli::read(std::env::args_os()) {
         Ok(cli) => cli,
         Err(None) => return ExitCode::SUCCESS,
-        Err(Some(err)) => return ExitCode::from(command::failed(&err)),
+        Err(Some(err)) => {
+            if std::env::args_os().nth(1).is_some_and(|word| word == "run") {
+                command::not_begun(&err);
+            }
+            return ExitCode::from(command::failed(&err));
+        }
     };
     telemetry::init(cli.log_format, cli.log_level);
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {

@@ -6,8 +6,9 @@ umask 022
 b=/usr/local/bin/rolecall p=/usr/bin/rolecall e=/etc/rolecall/env f=/var/lib/rolecall/fetch u=rolecall.service
 d=/etc/systemd/system/$u
 trap 'echo "rolecall: FAILED cause=io step=bootstrap need=\"space in /etc and /var\" hint=\"see the line above\""' EXIT
+s=$(echo "${ROLECALL_SHA256-}" | tr A-F a-f)
 # A package's binary serves, unless the checksum differs.
-[ -x $b ] || [ ! -x $p ] || case $(sha256sum $p) in ${ROLECALL_SHA256-}*) b=$p ;; esac
+[ -x $b ] || [ ! -x $p ] || case $(sha256sum $p) in "$s"*) b=$p ;; esac
 mkdir -p ${e%/*} ${f%/*}
 (
 	umask 077
@@ -21,7 +22,7 @@ e=/etc/rolecall/env
 set -a
 . $e
 eval "$(sed -n 's/^[A-Z]*_PROXY=/\L&/p' $e)"
-t=$b.new a=$(uname -m) s=$ROLECALL_SHA256 c=${AWS_CA_BUNDLE:-$SSL_CERT_FILE}
+t=$b.new a=$(uname -m) s=$(echo "$ROLECALL_SHA256" | tr A-F a-f) c=${AWS_CA_BUNDLE:-$SSL_CERT_FILE}
 u=$(echo "$ROLECALL_URL" | sed "s/{arch}/$a/g")
 fail() {
 	echo "rolecall: FAILED cause=$2 step=bootstrap need=\"$3\" hint=\"$4\"" >&2
@@ -48,17 +49,23 @@ get() {
 	fail 4 source-unreachable "$p" "check route and proxy; $(echo "${x:-cut off}" | sed '$!d;s/?[^ ]*//')"
 }
 sum() { sha256sum "$1" | cut -c-64; }
-[ ! -x $b ] || case $(sum $b) in $s*) exit 0 ;; esac
+runs() { $1 --version >/dev/null 2>&1; }
+[ ! -x $b ] || case $(sum $b) in $s*)
+	runs $b && exit
+	[ "$u" ] || fail 1 exec "a binary for $a" "$b does not run: bake in another, or set ROLECALL_URL"
+	;;
+esac
 [ "$u" ] || fail 2 usage ROLECALL_URL "set it or bake $b into the image"
 true >$t || fail 1 io "a writable ${b%/*}" "bake $b into the image"
 [ "$s" ] || {
 	get "${u%%\?*}.sha256${u#"${u%%\?*}"}"
-	s=$(cut -c-64 $t)
+	s=$(grep -aiom1 '[0-9a-f]\{64\}' $t | sed q | tr A-F a-f)
+	[ "$s" ] || fail 5 checksum-mismatch "a sha256 in $p" "put there what sha256sum prints"
 }
 get "$u"
 [ "$(sum $t)" = "$s" ] || fail 5 checksum-mismatch "sha256 $s" "$p has $(sum $t)"
 chmod 755 $t
-$t --version >/dev/null 2>&1 || fail 1 exec "a binary for $a" "check ROLECALL_URL, and that ${b%/*} is not noexec"
+runs $t || fail 1 exec "a binary for $a" "check ROLECALL_URL, and that ${b%/*} is not noexec"
 sync
 mv $t $b && sync
 FETCH
@@ -86,14 +93,23 @@ TimeoutStopSec=30
 [Install]
 WantedBy=multi-user.target
 UNIT
+k=$(cat $e 2>&-) || :
 sync
 mv $e.new $e
 mv $f.new $f
-{ [ $b = $p ] && [ -e /usr/lib/systemd/system/$u ]; } || mv $d.new $d
-rm -f $d.new
+if [ $b = $p ] && [ -e /usr/lib/systemd/system/$u ]; then
+	rm $d.new
+	# The one of an earlier user-data would hide the package's.
+	! grep -qsx 'ExecStart=.*/usr/local/bin/rolecall run.' $d || rm $d
+else
+	mv $d.new $d
+fi
 systemctl enable $u
-# A run that the boot began does not know these settings.
-systemctl stop $u
+# A run that the boot began goes on where it knows these settings.
+[ "$k" = "$(cat $e)" ] || {
+	systemctl stop $u
+	rm -f /run/rolecall/status.json
+}
 sync
 trap - EXIT
 r=0
@@ -106,7 +122,8 @@ case $w in 0 | 0[smhd]) exit ;; esac
 timeout "$w" $b status --wait &
 follow() { echo "rolecall: $1; follow with rolecall status --wait" && exit; }
 while kill -0 $! 2>&-; do
-	! systemctl list-jobs --before docker.service | grep -Eq '\((cloud|multi)-' || {
+	! systemctl list-jobs docker.service | grep -q waiting ||
+		! systemctl list-dependencies --after --all --plain docker.service | grep -Eq 'cloud-(final|init.t)|multi-user' || {
 		kill $!
 		follow "docker.service waits for cloud-final, so this ends"
 	}

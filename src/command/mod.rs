@@ -20,6 +20,8 @@ pub mod validate;
 
 use std::process::ExitCode;
 
+pub use under_way::not_begun;
+
 use crate::{
     cli::{Cli, Command},
     error::{Cause, Error, Result},

@@ -1,17 +1,26 @@
 //! `rolecall stop` and `rolecall down`.
 
-use std::{collections::BTreeSet, rc::Rc};
+use std::{collections::BTreeSet, path::Path, rc::Rc};
 
 use tracing::warn;
 
 use super::{need_root, print, real};
 use crate::{
-    error::Result,
+    error::{Cause, Result},
     execute::{docker, launch, secrets, stop},
+    host::process,
     paths::Paths,
     retry::Retry,
     settings::{Env, Flags, STATE_DIR, Settings},
 };
+
+/// What each container of an engine on this machine is a child of, as the kernel cuts its name.
+const SHIM: &str = "containerd-shim";
+
+/// Whether no container runs on this machine, as where its engine was stopped before.
+fn nothing_runs() -> bool {
+    process::named(Path::new("/proc"), SHIM).is_empty()
+}
 
 /// Stops our containers, and with `down` removes them and their networks. A run that is under way is ended first, unless
 /// this is called by one of its own scripts.
@@ -48,7 +57,13 @@ pub async fn stop(projects: &[String], down: bool) -> Result<u8> {
         let outcome = if down {
             stop::down(engine, &retry, project).await?
         } else {
-            stop::stop(engine, &retry, project, note).await?
+            match stop::stop(engine, &retry, project, note).await {
+                Err(err) if err.cause == Cause::EngineUnreachable && !remote && nothing_runs() => {
+                    print("rolecall: no engine answers, and no container runs: nothing to stop\n");
+                    return Ok(0);
+                }
+                stopped => stopped?,
+            }
         };
         failure = failure.or(outcome.failure);
         let (stopped, removed) = (outcome.stopped, outcome.removed.len());

@@ -14,9 +14,10 @@ use crate::{
     },
     facts::Facts,
     host::{files, lock::RunLock},
+    paths::Paths,
     report::{console, reporter::Reporter},
     retry::{millis, seconds},
-    settings::{Flags, Input},
+    settings::{Flags, Input, STATE_DIR},
 };
 
 /// How long after its deadline a run may take to end.
@@ -33,10 +34,14 @@ pub(super) async fn alone(
     (command, done): (&str, &str),
     work: impl AsyncFnOnce(Session, &Rc<RefCell<Reporter>>) -> Result<Summary>,
 ) -> Result<u8> {
-    let (world, settings) = real::open(flags)?;
-    need_root(command)?;
+    let ready = || {
+        let (world, settings) = real::open(flags)?;
+        need_root(command)?;
+        let lock = RunLock::take_for(&settings.paths.lock(), command)?;
+        Ok((world, settings, lock))
+    };
+    let (world, settings, _lock) = ready().inspect_err(not_begun)?;
     let paths = settings.paths.clone();
-    let _lock = RunLock::take_for(&paths.lock(), command)?;
     // Under the lock nobody else writes there.
     paths.written().iter().for_each(|folder| files::sweep(folder));
     let clock = Rc::clone(&world.clock);
@@ -57,6 +62,16 @@ pub(super) async fn alone(
         Err(err) => eprint!("{}", console::failure(err, Some(&paths.status()))),
     }
     Ok(exit)
+}
+
+/// Has those who follow the unit see why its run did not begin. Of one from a shell, or where another is under way, they
+/// see nothing.
+pub fn not_begun(err: &Error) {
+    let unit = std::env::var("SYSTEMD_EXEC_PID").is_ok_and(|pid| pid == std::process::id().to_string());
+    if unit && err.cause != Cause::Locked {
+        let paths = Paths::from_env(STATE_DIR.as_ref());
+        Reporter::begin(&paths.status(), paths.journal()).end(&Err(err.clone()));
+    }
 }
 
 /// Tells what is known from now on.

@@ -18,6 +18,7 @@ use serde_json::Value;
 
 use crate::{
     error::{Cause, Error, Result},
+    settings::docker_host,
     world::ApiVersion,
 };
 use errors::Subject;
@@ -49,12 +50,9 @@ impl DockerEngine {
     /// `usage` for other schemes.
     pub fn new(host: Option<&str>) -> Result<Self> {
         let host = host.filter(|h| !h.is_empty()).unwrap_or(DEFAULT_HOST);
-        let known = ["unix://", "tcp://", "http://"].iter().any(|scheme| host.starts_with(scheme));
-        if !known {
-            return Err(Error::new(Cause::Usage, format!("DOCKER_HOST is '{host}', which cannot be used"))
-                .hint("use unix:///path or tcp://host:port"));
-        }
-        Ok(Self { host: host.to_owned(), live: RefCell::new(None) })
+        let host =
+            docker_host(host).map_err(|err| Error { message: format!("DOCKER_HOST: {}", err.message), ..err })?;
+        Ok(Self { host, live: RefCell::new(None) })
     }
 
     /// Where the engine is.

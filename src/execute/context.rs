@@ -116,7 +116,7 @@ impl Context {
         self.journal.borrow_mut().write(event, sync)
     }
 
-    /// How often a step will have been begun for this instance when it is begun now.
+    /// How often a step will have been begun for this instance, since it last ended well, when it is begun now.
     pub fn attempt(&self, step: &str) -> u32 {
         self.journal.borrow().past().attempts.get(step).copied().unwrap_or(0) + 1
     }

@@ -6,10 +6,9 @@ use tracing::warn;
 
 use super::machine::{Machine, Outcome};
 use crate::{
-    error::{Cause, Error, Result},
+    error::Result,
     host::{files, systemd},
     plan::grace::Grace,
-    retry::Policy,
 };
 
 /// `rolecall.service`: the run.
@@ -75,16 +74,9 @@ pub async fn apply(machine: &Machine, binary: &Path, grace: Grace) -> Result<Out
     if !written && enabled && state.active == "active" {
         return Ok(Outcome::Unchanged);
     }
-    systemd::start(host, CONTAINERS_UNIT).await?;
-    let active = async |_| match systemd::state(host, CONTAINERS_UNIT).await?.active.as_str() {
-        "active" => Ok(()),
-        state => Err(Error::new(Cause::Io, format!("{CONTAINERS_UNIT} is {state}")).transient()),
-    };
-    let policy = Policy { base: Duration::from_millis(100), cap: Duration::from_secs(1), ..Policy::SERVICE };
-    let started = machine.retry.run("start the unit of the containers", policy.budget(MARGIN), active).await;
-    if let Err(err) = started {
+    if !systemd::start_within(host, CONTAINERS_UNIT, MARGIN).await? {
         // The containers are worth more than their grace.
-        warn!("containers may not be stopped in order when the machine goes down: {err}");
+        warn!("containers may not be stopped in order when the machine goes down: {CONTAINERS_UNIT} does not start");
     }
     Ok(Outcome::Changed("grace of the containers set".into()))
 }

@@ -1,5 +1,5 @@
-//! The service manager, as far as a boot needs it. Nothing here waits for a job: what waits inside a boot may
-//! wait for something that is queued behind it.
+//! The service manager, as far as a boot needs it. Nothing here waits for a job without a limit: what waits inside a
+//! boot may wait for something that is queued behind it.
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
@@ -117,6 +117,13 @@ fn timespan(text: &str) -> Option<Duration> {
 /// Queues the start of a unit and returns.
 pub async fn start(host: &dyn Host, unit: &str) -> Result<()> {
     ask(host, &["start", "--no-block", unit]).await.map(drop)
+}
+
+/// Starts a unit and waits until it has, for no longer than `within`; whether it has.
+pub async fn start_within(host: &dyn Host, unit: &str, within: Duration) -> Result<bool> {
+    let args = ["start", unit];
+    let finished = host.run(&systemctl(&args).timeout(within), &mut |_| ()).await?;
+    if finished.timed_out { Ok(false) } else { done(&args, finished).map(|_| true) }
 }
 
 /// Stops a unit and waits until it has, for no longer than `within`: only for what no boot waits for.

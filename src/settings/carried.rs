@@ -31,14 +31,14 @@ const CARRIED: &[(&str, Check)] = &[
     ("ROLECALL_TERMINATE_HOOK", hook),
     ("AWS_REGION", word),
     ("AWS_DEFAULT_REGION", word),
-    ("AWS_CA_BUNDLE", path),
+    ("AWS_CA_BUNDLE", certificates),
     ("AWS_ENDPOINT_URL", address),
     ("AWS_EC2_METADATA_SERVICE_ENDPOINT", address),
     ("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", |v| one_of(v, &["IPv4", "IPv6"])),
     ("AWS_EC2_METADATA_DISABLED", |v| one_of(v, &["true", "false"])),
-    ("SSL_CERT_FILE", path),
+    ("SSL_CERT_FILE", certificates),
     ("SSL_CERT_DIR", path),
-    ("DOCKER_HOST", as_it_is),
+    ("DOCKER_HOST", values::docker_host),
     ("HTTPS_PROXY", as_it_is),
     ("HTTP_PROXY", as_it_is),
     ("ALL_PROXY", as_it_is),
@@ -123,6 +123,14 @@ fn path(value: &str) -> Result<String> {
     Err(usage(format!("the path {value:?} is not absolute")).hint("name a file or folder of the instance, from / on"))
 }
 
+/// A file that curl or wget is given, too, on a line whose words are split at spaces.
+fn certificates(value: &str) -> Result<String> {
+    if value.contains(char::is_whitespace) {
+        return Err(usage(format!("the path {value:?} has a space in it")).hint("name a file without one"));
+    }
+    path(value)
+}
+
 fn word(value: &str) -> Result<String> {
     if value.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
         return as_it_is(value);
@@ -189,6 +197,9 @@ fn sha256(value: &str) -> Result<String> {
 /// In seconds where `timeout`, which waits on the host, does not read what is written.
 fn wait(value: &str) -> Result<String> {
     let time = duration(value)?;
+    if time.is_zero() {
+        return as_it_is("0");
+    }
     let (number, unit) = value.split_at(value.len() - usize::from(value.ends_with(['s', 'm', 'h', 'd'])));
     if number.bytes().all(|b| b.is_ascii_digit()) && matches!(unit, "" | "s" | "m" | "h" | "d") {
         return as_it_is(value);
@@ -240,6 +251,7 @@ mod tests {
             ("ROLECALL_SHA256", &"AB".repeat(32), &"ab".repeat(32)),
             ("ROLECALL_WAIT", "15m", "15m"),
             ("ROLECALL_WAIT", "0", "0"),
+            ("ROLECALL_WAIT", "00m", "0"),
             ("ROLECALL_WAIT", "1h30m", "5400s"),
             ("ROLECALL_WAIT", "1500ms", "2s"),
             ("ROLECALL_SOURCE", " s3://bucket/a key with 'quotes' & $/ ", "s3://bucket/a key with 'quotes' & $/"),
@@ -266,6 +278,8 @@ mod tests {
             ("ROLECALL_STATE_DIR", "state", "not absolute"),
             ("ROLECALL_LOG_FORMAT", "jason", "(did you mean json?)"),
             ("AWS_REGION", "eu west", "region"),
+            ("AWS_CA_BUNDLE", "/etc/our ca.pem", "has a space in it"),
+            ("DOCKER_HOST", "ssh://host", "cannot be the address of an engine"),
             ("AWS_ENDPOINT_URL_S3", "10.0.0.1:9000", "is not an address"),
             ("NO_PROXY", "a\nROLECALL_SOURCE=s3://b/other", "line break"),
             ("NO_PROXY", "a\u{2028}b", "line break"),

@@ -19,7 +19,7 @@ pub use hooks::Hooks;
 pub use input::{Input, Trust};
 pub use nearest::{did_you_mean, nearest};
 pub use source::Source;
-pub use values::{duration, roles};
+pub use values::{docker_host, duration, roles};
 
 use crate::{
     error::{Cause, Error, Result},

@@ -72,6 +72,19 @@ pub(super) fn environment(text: &str) -> Result<String> {
         .hint("it becomes part of a file name: letters, digits, '.', '_' and '-', a letter or digit first"))
 }
 
+/// The address of an engine: `unix:///path`, `tcp://host:port` or `http://host:port`.
+///
+/// # Errors
+/// `usage`: it has another form.
+pub fn docker_host(text: &str) -> Result<String> {
+    let rest = ["unix:///", "tcp://", "http://"].iter().find_map(|scheme| text.strip_prefix(scheme));
+    if rest.is_some_and(|rest| !rest.is_empty()) {
+        return Ok(text.to_owned());
+    }
+    Err(Error::new(Cause::Usage, format!("{text:?} cannot be the address of an engine"))
+        .hint("use unix:///path or tcp://host:port"))
+}
+
 /// Account ids: twelve digits each, separated by commas, colons or spaces.
 pub(super) fn owners(text: &str) -> Result<Vec<String>> {
     text.split(|c: char| c == ',' || c == ':' || c.is_whitespace())

@@ -86,9 +86,15 @@ fn user_data_installs_starts_and_follows() {
     // Again, with other settings: nothing of the old ones is left, and what is there is not fetched again.
     machine.sh("rm -f /srv/log /run/rolecall/code; systemctl reset-failed rolecall");
     let sum = machine.sh("cut -c-64 /srv/www/rolecall-x86_64.sha256");
-    let done = boot_strap(&machine, &format!("{URL}\nROLECALL_SHA256={sum}"));
+    let done = boot_strap(&machine, &format!("{URL}\nROLECALL_SHA256={}", sum.to_uppercase()));
     assert_eq!(done.code, 0, "{}", done.text);
     machine.sh("! test -e /srv/log; ! grep SOURCE /etc/rolecall/env");
+
+    // A checksum in another form, as other systems write it.
+    machine.sh("rm /usr/local/bin/rolecall /run/rolecall/code; cd /srv/www");
+    machine.write("/srv/www/rolecall-x86_64.sha256", &format!("# us\nSHA256 (x) = {}", sum.to_uppercase()), "644");
+    let done = boot_strap(&machine, URL);
+    assert_eq!(done.code, 0, "{}", done.text);
 
     // Baked in, without a URL.
     machine.sh("rm -f /run/rolecall/code");
@@ -113,6 +119,16 @@ fn wget_serves_as_well_and_the_wait_is_bounded() {
     );
     let done = boot_strap(&machine, &format!("{URL}\nROLECALL_WAIT=0"));
     assert_eq!((done.code, done.text.contains("step by step")), (0, false), "{}", done.text);
+
+    // The same again leaves alone what is under way; other settings do not.
+    let run = |settings: &str| {
+        boot_strap(&machine, &format!("{URL}\nROLECALL_TEST_SLEEP=60\nROLECALL_WAIT=0\n{settings}"));
+        machine.until("[ $(systemctl show -P MainPID rolecall) != 0 ]", Duration::from_secs(10));
+        machine.sh("systemctl show -P MainPID rolecall")
+    };
+    let first = run("");
+    assert_eq!(run(""), first);
+    assert_ne!(run("ROLECALL_ROLES=web"), first);
 }
 
 /// What the one line of a failure says.
@@ -146,6 +162,20 @@ fn each_failure_is_one_clear_line() {
             "ROLECALL_URL=http://localhost:8000/arm",
             1,
             "cause=exec step=bootstrap need=\"a binary for x86_64\" hint=",
+            "",
+        ),
+        (
+            "printf '\\177ELF\\1\\2' >/usr/local/bin/rolecall; chmod 755 /usr/local/bin/rolecall",
+            "X=",
+            1,
+            "cause=exec step=bootstrap need=\"a binary for x86_64\" hint=\"/usr/local/bin/rolecall does not run",
+            "rm /usr/local/bin/rolecall",
+        ),
+        (
+            "printf '<html>\\nsign in\\n' >/srv/www/page.sha256",
+            "ROLECALL_URL=http://localhost:8000/page",
+            5,
+            "cause=checksum-mismatch step=bootstrap need=\"a sha256 in http://localhost:8000/page.sha256\" hint=",
             "",
         ),
         (
@@ -188,6 +218,38 @@ fn each_failure_is_one_clear_line() {
         // With 4 the unit goes on trying, until it is stopped above.
         assert!(code == 4 || machine.run("ls /usr/local/bin/rolecall.new").code != 0, "{settings}");
     }
+}
+
+#[test]
+fn a_run_that_cannot_begin_is_the_verdict_of_user_data() {
+    let machine = machine("not-begun");
+    machine.put(env!("CARGO_BIN_EXE_rolecall").as_ref(), "/usr/local/bin/rolecall");
+    machine.sh("chmod 755 /usr/local/bin/rolecall; mkdir -p /run/rolecall /etc/rolecall");
+    let start = std::time::Instant::now();
+    for (set_up, settings, code, says) in [
+        ("", "ROLECALL_DEADLINE='1 hour'", 2, "cause=usage step=start error=\"ROLECALL_DEADLINE: "),
+        ("", "ROLECALL_LOG_LEVEL=loud", 2, "cause=usage step=\"command line\" error=\"invalid value 'loud'"),
+        ("", "DOCKER_HOST=ssh://host", 2, "cause=usage step=start error=\"DOCKER_HOST: "),
+        (
+            "echo deadlin=5 >/etc/rolecall/config.toml",
+            "X=",
+            2,
+            "cause=usage step=start error=\"/etc/rolecall/config.toml",
+        ),
+        ("rm /etc/rolecall/config.toml", "ROLECALL_STATE_DIR=/etc/hostname", 1, "cause=io step=start error="),
+    ] {
+        // What an earlier run came to is no verdict on this one.
+        let old = r#"{"state":"ready","pid":1,"exit":0,"started":"2026-01-01T00:00:00Z","steps":0,"done":0,"changed":0,"journal":"/x"}"#;
+        machine.write("/run/rolecall/status.json", old, "644");
+        machine.sh(&format!("{set_up}\ntrue"));
+        let done = boot_strap(&machine, settings);
+        assert_eq!(done.code, code, "{settings}: {}", done.text);
+        assert!(failed(&done.text).starts_with(says), "{settings}: {}", done.text);
+    }
+    assert!(start.elapsed() < Duration::from_secs(60));
+
+    // One from a shell is its caller's business.
+    machine.sh("! rolecall run --deadline 'an hour'; grep -q /etc/hostname /run/rolecall/status.json");
 }
 
 #[test]
@@ -241,13 +303,16 @@ fn user_data_ends_where_docker_is_queued_behind_it() {
     let early = "[Unit]\nAfter=network-online.target cloud-config.service\nBefore=multi-user.target\n\
                  [Service]\nType=oneshot\nExecStart=/usr/bin/cloud-init modules --mode=final\nRemainAfterExit=yes\n\
                  TimeoutSec=0\nKillMode=process\nStandardOutput=journal+console\n";
-    let cases: [(&str, &[(&str, &str)]); 3] = [
+    let behind = "[Unit]\nAfter=cloud-final.service\n[Service]\nExecStart=/bin/sleep 1000\n";
+    let cases: [(&str, &[(&str, &str)]); 4] = [
         ("cloud-final.service", &[]),
         ("cloud-init.target", &[]),
         ("multi-user.target", &[("/etc/systemd/system/cloud-final.service", early)]),
+        // Not itself, but what it needs.
+        ("containerd.service", &[("/etc/systemd/system/containerd.service", behind)]),
     ];
     let boot = |after: &str, more: &[(&str, &str)], loops: bool| {
-        let docker = format!("[Unit]\nAfter={after}\n[Service]\nExecStart=/bin/sleep 1000\n");
+        let docker = format!("[Unit]\nWants=containerd.service\nAfter={after}\n[Service]\nExecStart=/bin/sleep 1000\n");
         let settings = "chmod 755 /usr/local/bin/rolecall\nROLECALL_WAIT=300";
         let mut data = user_data(settings);
         if !loops {

@@ -41,6 +41,16 @@ fn the_units_of_a_package_are_used_as_they_are() {
     assert!(machine.sh(SHOW).ends_with("/lib/systemd/system/rolecall.service\nexec /usr/bin/rolecall run\n"));
     machine.sh("systemctl is-enabled rolecall");
 
+    // Another binary, named by its checksum, that cannot be had; the unit that would call it is gone with the next settings.
+    let absent =
+        format!("ROLECALL_URL=http://localhost:8000/absent\nROLECALL_SHA256={}\nROLECALL_WAIT=0", "0".repeat(64));
+    machine.write("/root/user-data", &user_data(&absent), "755");
+    assert_eq!(machine.run("/root/user-data").code, 4);
+    assert_eq!(machine.sh(SHOW), "/etc/systemd/system/rolecall.service\nexec /usr/local/bin/rolecall run\n");
+    first_stage(&machine, "ROLECALL_ROLES=web");
+    assert!(machine.sh(SHOW).ends_with("/lib/systemd/system/rolecall.service\nexec /usr/bin/rolecall run\n"));
+    assert!(machine.sh("cat /srv/env").contains("ROLECALL_ROLES=web\n"));
+
     // Another binary, named by its checksum, comes beside that of the package, with a unit that calls it.
     machine.sh("cd /srv/www; (cat rolecall-x86_64; echo '# newer') >newer");
     let sum = machine.sh("sha256sum /srv/www/newer | cut -c-64");

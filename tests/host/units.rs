@@ -6,6 +6,7 @@ use crate::machine::Machine;
 
 const RUN: &str = include_str!("../../userdata/rolecall.service");
 const CONTAINERS: &str = include_str!("../../userdata/rolecall-containers.service");
+const LIFECYCLE: &str = include_str!("../../userdata/rolecall-lifecycle.service");
 
 /// Notes how it was called, and ends as /srv/code says.
 const STAND_IN: &str = "#!/bin/sh\necho \"$*\" >>/srv/calls\n[ \"$1\" != stop ] || sleep 2\nexit $(cat /srv/code)\n";
@@ -16,6 +17,7 @@ fn machine(name: &str) -> Machine {
         &[
             ("/etc/systemd/system/rolecall.service", RUN),
             ("/etc/systemd/system/rolecall-containers.service", CONTAINERS),
+            ("/etc/systemd/system/rolecall-lifecycle.service", LIFECYCLE),
             // So that a test need not wait 15 s for each restart.
             ("/etc/systemd/system/rolecall.service.d/fast.conf", "[Service]\nRestartSec=1\n"),
         ],
@@ -27,7 +29,7 @@ fn machine(name: &str) -> Machine {
 #[test]
 fn the_run_is_started_again_only_where_that_can_help() {
     let machine = machine("units");
-    machine.sh("systemd-analyze verify rolecall.service rolecall-containers.service");
+    machine.sh("systemd-analyze verify rolecall.service rolecall-containers.service rolecall-lifecycle.service");
     for (code, again) in [(0, false), (1, false), (2, false), (3, false), (4, true), (5, false), (6, false)] {
         machine.sh(&format!(
             "systemctl stop rolecall; rm -f /srv/calls; echo {code} >/srv/code; systemctl start --no-block rolecall"
@@ -49,7 +51,7 @@ fn the_run_is_started_again_only_where_that_can_help() {
 }
 
 /// What of a sandbox a unit lacks, as systemd counts it: 100 lacks all. The run lacks nearly all, see docs/boot.md.
-const EXPOSURE: [(&str, u32); 2] = [("rolecall", 96), ("rolecall-containers", 33)];
+const EXPOSURE: [(&str, u32); 3] = [("rolecall", 96), ("rolecall-containers", 33), ("rolecall-lifecycle", 33)];
 
 #[test]
 fn a_unit_is_no_more_exposed_than_is_known() {

@@ -22,7 +22,7 @@ pub struct Past {
     pub done: BTreeSet<String>,
     /// Names of steps that were begun and have not ended well since.
     pub open: BTreeSet<String>,
-    /// How often each step has been begun.
+    /// How often each step has been begun since it last ended well.
     pub attempts: BTreeMap<String, u32>,
     /// Whether this instance has run before.
     pub ran: bool,
@@ -100,6 +100,7 @@ pub fn replay(records: &[Record]) -> Past {
             }
             Event::Done { step, name, .. } => {
                 past.done.insert(step.clone());
+                past.attempts.remove(step);
                 past.open.remove(name);
             }
             Event::Content { .. } | Event::Retry { .. } | Event::Failed { .. } | Event::End { .. } => {}
