@@ -129,8 +129,10 @@ mod tests {
     #[test]
     fn the_first_stage_carries_the_unit_without_its_comments() {
         let script = include_str!("../../userdata/bootstrap.sh");
-        let (_, rest) = script.split_once("<<'UNIT'\n").unwrap();
+        let (_, rest) = script.split_once("<<UNIT\n").unwrap();
         let (carried, _) = rest.split_once("UNIT\n").unwrap();
+        let named = [("$b", BINARY), ("$e", "/etc/rolecall/env"), ("$f", "/var/lib/rolecall/fetch")];
+        let carried = named.iter().fold(carried.to_owned(), |text, (name, path)| text.replace(name, path));
         let bare: String =
             RUN.lines().filter(|l| !l.is_empty() && !l.starts_with('#')).map(|l| format!("{l}\n")).collect();
         assert_eq!(carried, bare);

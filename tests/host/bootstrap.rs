@@ -172,10 +172,10 @@ fn each_failure_is_one_clear_line() {
             "rm /usr/local/bin/rolecall",
         ),
         (
-            "printf '<html>\\nsign in\\n' >/srv/www/page.sha256",
+            "printf '<html>\\nsign in\\n' | tee /srv/www/page >/srv/www/page.sha256",
             "ROLECALL_URL=http://localhost:8000/page",
             5,
-            "cause=checksum-mismatch step=bootstrap need=\"a sha256 in http://localhost:8000/page.sha256\" hint=",
+            "cause=checksum-mismatch step=bootstrap need=\"sha256 in http://localhost:8000/page.sha256\" hint=",
             "",
         ),
         (
