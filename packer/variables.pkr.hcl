@@ -67,11 +67,11 @@ variable "tags" {
 variable "ubuntu_version" {
   type        = string
   default     = "24.04"
-  description = "Release of Ubuntu: one with long-term support."
+  description = "Release of Ubuntu: one with long-term support, 24.04 or later."
 
   validation {
-    condition     = regex_replace(var.ubuntu_version, "^[0-9]*[02468]\\.04$", "") == "" && var.ubuntu_version != ""
-    error_message = "The release of Ubuntu: one with long-term support, such as 24.04."
+    condition     = regex_replace(var.ubuntu_version, "^(2[468]|[3-9][02468])\\.04$", "") == "" && var.ubuntu_version != ""
+    error_message = "The release of Ubuntu: one with long-term support, 24.04 or later."
   }
 }
 

@@ -53,11 +53,15 @@ impl ImageRef {
     }
 }
 
-/// Account and region of a registry host such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com`.
+/// Account and region of a registry host such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com`, or of one that speaks
+/// IPv6, too: `123456789012.dkr-ecr.eu-west-1.on.aws`.
 pub fn ecr(registry: &str) -> Option<(&str, &str)> {
-    let host = registry.strip_suffix(".amazonaws.com").or_else(|| registry.strip_suffix(".amazonaws.com.cn"))?;
-    let (account, rest) = host.split_once(".dkr.")?;
-    let region = rest.strip_prefix("ecr.").or_else(|| rest.strip_prefix("ecr-fips."))?;
+    const PLAIN: ([&str; 2], [&str; 2]) = ([".amazonaws.com", ".amazonaws.com.cn"], [".dkr.ecr.", ".dkr.ecr-fips."]);
+    const DUAL: ([&str; 2], [&str; 2]) = ([".on.aws", ".on.amazonwebservices.com.cn"], [".dkr-ecr.", ".dkr-ecr-fips."]);
+    let (account, region) = [PLAIN, DUAL].iter().find_map(|(suffixes, infixes)| {
+        let host = suffixes.iter().find_map(|suffix| registry.strip_suffix(suffix))?;
+        infixes.iter().find_map(|infix| host.split_once(infix))
+    })?;
     let account_fits = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
     (account_fits && !region.is_empty() && !region.contains('.')).then_some((account, region))
 }

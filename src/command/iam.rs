@@ -40,8 +40,8 @@ pub fn iam(args: &IamArgs) -> Result<u8> {
         _ => Beside::default(),
     };
     let mut needs = Needs::of_source(&source, &beside, (&scope, &read.unknown, &besides));
-    needs.extension(&read.extension)?;
-    for project in &read.projects {
+    for (extension, project) in read.extensions.iter().zip(&read.projects) {
+        needs.extension(extension)?;
         needs.images(project)?;
     }
     let policy = needs.policy();
@@ -53,10 +53,10 @@ pub fn iam(args: &IamArgs) -> Result<u8> {
     Ok(0)
 }
 
-/// What came of the manifest.
+/// What came of the manifest, for each set of roles.
 #[derive(Default)]
 struct Read {
-    extension: Extension,
+    extensions: Vec<Extension>,
     projects: Vec<Project>,
     unknown: Unknown,
 }
@@ -121,12 +121,16 @@ impl Reader<'_> {
             .filter(|(name, _)| variables.contains(name.as_str()))
             .map(|(name, value)| (name, Secret::new(value)))
             .collect();
-        let mut projects = Vec::new();
+        let (mut extensions, mut projects) = (Vec::new(), Vec::new());
         for set in offline::role_sets(self.files, reading, &extension, &values, roles.as_deref())? {
+            reading.variables.insert("ROLECALL_ROLES".to_owned(), set.join(":"));
             reading.roles = set;
+            // What is named after the roles is named otherwise for each.
+            let extension = manifest::peek(self.files, reading)?;
             projects.push(manifest::load(self.files, reading, &extension, &values)?);
+            extensions.push(extension);
         }
-        Ok(Read { extension, projects, unknown })
+        Ok(Read { extensions, projects, unknown })
     }
 }
 

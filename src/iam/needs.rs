@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{
     Beside, Scope, Unknown,
     policy::{Condition, Policy, Statement},
-    scope::written,
+    scope::{self, written},
 };
 use crate::{
     compose::Project,
@@ -108,7 +108,7 @@ impl<'a> Needs<'a> {
                 }
                 Reference::Secret { id, .. } => {
                     self.unknown.check(&what, id)?;
-                    self.secrets.insert(self.secret(id));
+                    self.secret(id);
                 }
                 Reference::Object(uri) => self.named(&what, uri)?,
             }
@@ -172,12 +172,14 @@ impl<'a> Needs<'a> {
     /// A key is only used by the services that have what is encrypted with it, in its own region.
     fn decrypt(&self) -> Statement {
         let used = [("s3", true), ("secretsmanager", !self.secrets.is_empty()), ("ssm", !self.parameters.is_empty())];
-        let region = |key: &String| key.split(':').nth(3).unwrap_or_default().to_owned();
+        let region = |key: &String| {
+            let mut parts = key.split(':').skip(1);
+            let (partition, region) = (parts.next().unwrap_or_default(), parts.nth(1).unwrap_or_default());
+            format!("{region}.{}", scope::suffix(partition))
+        };
         let regions: BTreeSet<String> = self.besides.kms_keys.iter().map(region).collect();
-        let suffix = self.scope.suffix();
         let services = used.iter().filter(|(_, used)| *used).map(|(name, _)| name);
-        let values =
-            services.flat_map(|name| regions.iter().map(move |region| format!("{name}.{region}.{suffix}"))).collect();
+        let values = services.flat_map(|name| regions.iter().map(move |region| format!("{name}.{region}"))).collect();
         Statement {
             condition: Some(Condition { key: "kms:ViaService", values }),
             ..Statement::new("DecryptValues", &["kms:Decrypt"], self.besides.kms_keys.iter().cloned())
@@ -253,17 +255,23 @@ impl<'a> Needs<'a> {
         };
         self.parameters.insert(arn);
         if let Some(secret) = name.strip_prefix(SECRET) {
-            self.secrets.insert(self.secret(secret.split(':').next().unwrap_or_default()));
+            self.secret(secret.split(':').next().unwrap_or_default());
         }
     }
 
-    /// A secret by name or ARN. Its ARN ends in six characters of its own, which a name does not have.
-    fn secret(&self, id: &str) -> String {
+    /// A secret by name or ARN. Its ARN ends in six characters of its own, which a name does not have, and which whoever
+    /// names it may leave out.
+    fn secret(&mut self, id: &str) {
         if !id.starts_with("arn:") {
-            return self.scope.arn("secretsmanager", &format!("secret:{}-??????", written(id)));
+            self.secrets.insert(self.scope.arn("secretsmanager", &format!("secret:{}-??????", written(id))));
+            return;
         }
-        let whole = id.rsplit_once('-').is_some_and(|(_, end)| end.len() == 6 && end.bytes().all(alphanumeric));
-        if whole { written(id) } else { format!("{}-??????", written(id)) }
+        let end = id.rsplit_once('-').map_or("", |(_, end)| end);
+        let may_be_whole = end.len() == 6 && end.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        // A word of six letters at the end is more often one of the name: then both are meant.
+        let may_be_part = !may_be_whole || end.bytes().all(|byte| byte.is_ascii_lowercase());
+        self.secrets.extend(may_be_whole.then(|| written(id)));
+        self.secrets.extend(may_be_part.then(|| format!("{}-??????", written(id))));
     }
 
     fn image(&mut self, service: &str, image: &str) -> Result<()> {
@@ -273,7 +281,7 @@ impl<'a> Needs<'a> {
         self.unknown.check(&format!("the image of service '{service}'"), &format!("{registry}/{path}"))?;
         let Some((account, region)) = reference.ecr() else { return Ok(()) };
         let (region, account) = (written(region), written(account));
-        let arn = self.scope.arn_in("ecr", &region, &account, &format!("repository/{}", written(path)));
+        let arn = self.scope.arn_of("ecr", &region, &account, &format!("repository/{}", written(path)));
         self.repositories.insert(arn);
         Ok(())
     }
@@ -292,10 +300,6 @@ struct Reads {
 
 fn plain(bucket: &str, key: &str) -> Source {
     Source::Object { bucket: bucket.to_owned(), key: key.to_owned(), version: None, sha256: None }
-}
-
-fn alphanumeric(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
 }
 
 #[cfg(test)]

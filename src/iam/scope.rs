@@ -16,6 +16,17 @@ const FACTS: [(&str, &str); 6] = [
     ("ACCOUNT_ID", "000000000000"),
 ];
 
+/// How regions outside of `aws` begin, and their partitions: `partitions.json` of the AWS SDKs.
+const PARTITIONS: [(&str, &str); 7] = [
+    ("cn-", "aws-cn"),
+    ("us-gov-", "aws-us-gov"),
+    ("us-iso-", "aws-iso"),
+    ("us-isob-", "aws-iso-b"),
+    ("eu-isoe-", "aws-iso-e"),
+    ("us-isof-", "aws-iso-f"),
+    ("eusc-", "aws-eusc"),
+];
+
 /// Partition, region and account of the instances.
 #[derive(Clone, Debug)]
 pub struct Scope {
@@ -47,7 +58,10 @@ impl Scope {
                     "it is aws, aws-cn or aws-us-gov",
                 );
             }
-            (Some(given), Some(implied)) if given != implied && implied != "aws" => {
+            // One that is not known here may have any region.
+            (Some(given), Some(implied))
+                if given != implied && (implied != "aws" || PARTITIONS.iter().any(|(_, known)| *known == given)) =>
+            {
                 let region = region.unwrap_or_default();
                 return refused(
                     format!("--partition {given} does not have region {region}, {implied} has"),
@@ -83,10 +97,19 @@ impl Scope {
         format!("arn:{}:{service}:{region}:{account}:{resource}", self.partition)
     }
 
-    /// Where the APIs of this partition are.
-    pub(super) fn suffix(&self) -> &'static str {
-        if self.partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" }
+    /// An ARN in the partition that this region says, else in this one.
+    pub(super) fn arn_of(&self, service: &str, region: &str, account: &str, resource: &str) -> String {
+        let partition = match partition_of(region) {
+            "aws" => &self.partition,
+            other => other,
+        };
+        format!("arn:{partition}:{service}:{region}:{account}:{resource}")
     }
+}
+
+/// Where the APIs of a partition are.
+pub(super) fn suffix(partition: &str) -> &'static str {
+    if partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" }
 }
 
 /// A text as it stands in an ARN or a condition: what IAM would read as a wildcard or a variable is itself, and what
@@ -107,11 +130,7 @@ pub(super) fn written(text: &str) -> String {
 }
 
 fn partition_of(region: &str) -> &'static str {
-    match region {
-        region if region.starts_with("cn-") => "aws-cn",
-        region if region.starts_with("us-gov-") => "aws-us-gov",
-        _ => "aws",
-    }
+    PARTITIONS.iter().find(|(begin, _)| region.starts_with(begin)).map_or("aws", |(_, partition)| partition)
 }
 
 fn lower_or_digit(byte: u8) -> bool {
@@ -129,6 +148,8 @@ mod tests {
         assert_eq!(arn(None, Some("eu-west-1")), "arn:aws:ssm:eu-west-1:*:parameter/a");
         assert_eq!(arn(None, Some("cn-north-1")), "arn:aws-cn:ssm:cn-north-1:*:parameter/a");
         assert_eq!(arn(None, Some("us-gov-west-1")), "arn:aws-us-gov:ssm:us-gov-west-1:*:parameter/a");
+        assert_eq!(arn(None, Some("us-isob-east-1")), "arn:aws-iso-b:ssm:us-isob-east-1:*:parameter/a");
+        assert_eq!(arn(Some("aws-next"), Some("nx-up-1")), "arn:aws-next:ssm:nx-up-1:*:parameter/a");
         assert_eq!(arn(Some("aws-cn"), None), "arn:aws-cn:ssm:*:*:parameter/a");
         assert_eq!(arn(Some("aws-eusc"), Some("eusc-de-east-1")), "arn:aws-eusc:ssm:eusc-de-east-1:*:parameter/a");
     }
@@ -142,6 +163,7 @@ mod tests {
             (None, Some("eu-west"), None, "is not a region"),
             (None, Some("eu-west-1a"), None, "is not a region"),
             (Some("china"), None, None, "--partition: \"china\" is not a partition"),
+            (Some("aws-cn"), Some("eu-west-1"), None, "--partition aws-cn does not have region eu-west-1, aws has"),
             (Some("aws"), Some("cn-north-1"), None, "--partition aws does not have region cn-north-1, aws-cn has"),
         ] {
             let err = Scope::new(partition, region, account).unwrap_err();

@@ -97,6 +97,8 @@ fn private_registries_of_aws_are_known_by_their_host() {
     assert_eq!(host("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/a").as_deref(), Some("123456789012 cn-north-1"));
     assert_eq!(host("123456789012.dkr.ecr-fips.us-east-1.amazonaws.com/a").as_deref(), Some("123456789012 us-east-1"));
     assert_eq!(host("public.ecr.aws/a/b"), None);
+    assert_eq!(host("123456789012.dkr-ecr.eu-west-1.on.aws/a").as_deref(), Some("123456789012 eu-west-1"));
+    assert_eq!(host("123456789012.dkr.ecr.eu-west-1.on.aws/a"), None);
     assert_eq!(host("1234.dkr.ecr.eu-west-1.amazonaws.com/a"), None);
     assert_eq!(host("123456789012.dkr.ecr.eu-west-1.evil.amazonaws.com/a"), None);
 }

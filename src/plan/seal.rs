@@ -10,7 +10,7 @@ pub enum Take {
     Stop,
     /// The unit, which is journald, goes on in memory.
     Memory,
-    /// The command is run, where its program is there.
+    /// The command is run, where its program and what it names are there.
     Run,
     /// The file goes, or the folder with all that is in it.
     Remove,
@@ -26,6 +26,10 @@ pub enum Take {
     Name,
     /// The lines go that hold a key which metadata gave this instance.
     Keys,
+    /// The names go that metadata gave this instance, and the lines that then name nothing.
+    Hosts,
+    /// The file goes, where it holds the address of a network card of this machine.
+    Card,
     /// The logins go that it holds; what else is set up there stays.
     Logins,
 }
@@ -37,10 +41,11 @@ impl Take {
             Self::Stop => "stop",
             Self::Memory => "keep in memory",
             Self::Run => "run",
-            Self::Remove | Self::Unshared | Self::Unused => "remove",
+            Self::Remove | Self::Unshared | Self::Unused | Self::Card => "remove",
             Self::Files => "remove all files in",
             Self::Empty | Self::Name => "empty",
             Self::Keys => "remove this instance's keys from",
+            Self::Hosts => "remove this instance's name from",
             Self::Logins => "remove logins from",
         }
     }
@@ -64,7 +69,10 @@ const fn entry(take: Take, what: &'static str, why: &'static str) -> Entry {
 }
 
 /// Of the state folder, what an image is made for, and what protects its instances.
-const KEPT: &[&str] = &["baked", "baked.json", "cache", "docker", "serials.json"];
+const KEPT: &[&str] = &["baked", "baked.json", "docker", "serials.json"];
+
+/// Of cloud-init's folder, what was there before it ran, and what its owner has put there for each boot.
+const CLOUD_INIT: &[&str] = &["seed", "scripts"];
 
 /// All of it, in the order in which it is done: first, whatever would write again.
 pub const TABLE: &[Entry] = &[
@@ -75,13 +83,18 @@ pub const TABLE: &[Entry] = &[
     entry(Take::Stop, "docker.socket", "it would start Docker again"),
     entry(Take::Stop, "docker.service", "it would write its own state until the machine is off"),
     entry(Take::Stop, "containerd.service", "it would write its own state until the machine is off"),
-    entry(Take::Remove, "/var/lib/cloud/instances/*", "metadata and user-data of this instance"),
-    entry(Take::Run, "cloud-init clean --logs", "cloud-init takes a new instance for a known one otherwise"),
+    entry(Take::Run, "run-parts /etc/cloud/clean.d", "what others want done where cloud-init begins anew"),
+    Entry {
+        take: Take::Remove,
+        what: "/var/lib/cloud/*",
+        but: CLOUD_INIT,
+        why: "metadata and user-data of this instance; cloud-init takes a new one for this one otherwise",
+    },
     Entry {
         take: Take::Remove,
         what: "/var/lib/rolecall/*",
         but: KEPT,
-        why: "journal, last known good, lock and key of this instance, and the data of its projects",
+        why: "journal, last known good, lock and key of this instance, the data of its projects, and what else it fetched",
     },
     entry(Take::Remove, "/run/rolecall/*", "status, identity and secrets of this instance"),
     entry(
@@ -105,6 +118,11 @@ pub const TABLE: &[Entry] = &[
         "containerd's name for this machine",
     ),
     entry(
+        Take::Remove,
+        "/var/lib/docker/containerd/daemon/io.containerd.grpc.v1.introspection/uuid",
+        "the same, of the containerd that Docker starts itself",
+    ),
+    entry(
         Take::Unused,
         "/var/lib/docker/network/files/local-kv.db",
         "networks that are gone, with this instance's labels",
@@ -115,10 +133,28 @@ pub const TABLE: &[Entry] = &[
         "/var/lib/containerd/io.containerd.metadata.v1.bolt/meta.db",
         "what containers that are gone were made of, with their environments",
     ),
+    entry(
+        Take::Unshared,
+        "/var/lib/docker/containerd/daemon/io.containerd.metadata.v1.bolt/meta.db",
+        "the same, of the containerd that Docker starts itself",
+    ),
     entry(Take::Empty, "/etc/machine-id", "systemd's name for this machine; an empty one is made anew at boot"),
     entry(Take::Remove, "/var/lib/dbus/machine-id", "a copy of it"),
     entry(Take::Name, "/etc/hostname", "the name of this instance"),
     entry(Take::Remove, "/etc/udev/rules.d/70-persistent-net.rules", "addresses of this machine's network cards"),
+    entry(Take::Hosts, "/etc/hosts", "the name of this instance"),
+    entry(Take::Card, "/etc/systemd/network/*", "addresses of this machine's network cards; cloud-init writes it anew"),
+    entry(Take::Card, "/etc/netplan/*", "addresses of this machine's network cards; cloud-init writes it anew"),
+    entry(
+        Take::Card,
+        "/etc/network/interfaces.d/*",
+        "addresses of this machine's network cards; cloud-init writes it anew",
+    ),
+    entry(
+        Take::Card,
+        "/etc/sysconfig/network-scripts/*",
+        "addresses of this machine's network cards; cloud-init writes it anew",
+    ),
     entry(Take::Remove, "/etc/ssh/ssh_host_*", "keys by which this machine is known; cloud-init makes new ones"),
     entry(Take::Keys, "~/.ssh/authorized_keys", "who may log in to this instance is not who may log in to others"),
     entry(Take::Remove, "/var/lib/systemd/random-seed", "two machines of one seed"),

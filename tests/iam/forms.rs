@@ -60,6 +60,19 @@ fn images_are_those_of_the_roles() {
 }
 
 #[test]
+fn what_is_named_after_the_roles_is_named_for_each() {
+    let compose = "services: { a: { image: x, profiles: [a] }, b: { image: x, profiles: [b] } }\n\
+                   x-rolecall: { variables: { KEY: 'ssm:///prod/${ROLECALL_ROLES}/key' } }\n";
+    let project = Project::new(&[("compose.yaml", compose)]);
+    let parameters = |args: &[&str]| {
+        let all = project.resources(&[&[".", "--bucket", "bkt"], args].concat(), "ReadParameters");
+        all.iter().map(|arn| arn.split_once(":parameter/").unwrap().1.to_owned()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(parameters(&[]), "prod/a/key prod/b/key");
+    assert_eq!(parameters(&["--roles", "a:b"]), "prod/a:b/key");
+}
+
+#[test]
 fn what_only_an_instance_knows_is_told_by_set() {
     let compose = format!(
         "services:\n  web: {{ image: '{ECR}/${{ROLECALL_TAG_App}}:${{TAG}}', ports: ['${{ROLECALL_TAG_Port:-80}}:80'] }}\n\

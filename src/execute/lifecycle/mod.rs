@@ -30,6 +30,9 @@ const METADATA: Duration = Duration::from_secs(15);
 /// So many answers in a row make it true that there is no group: metadata of an instance that is very young may be late.
 const ABSENT: usize = 3;
 
+/// Where a warm pool keeps an instance.
+const WARM: [&str; 3] = ["Warmed:Stopped", "Warmed:Running", "Warmed:Hibernated"];
+
 /// What the run of this instance has come to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Run {
@@ -75,7 +78,7 @@ pub async fn target(world: &World) -> Option<String> {
 impl Lifecycle<'_> {
     /// Answers the hooks until the instance is terminated or leaves its group. `run` tells how the run stands, `stop`
     /// stops all containers.
-    pub async fn follow(&self, run: impl Fn() -> Run, stop: impl AsyncFnOnce() -> Result<u8>) {
+    pub async fn follow(&self, run: impl Fn() -> Run, stop: impl AsyncFn() -> Result<u8>) {
         // The state that the launch hook was seen in, and its action unless that is settled. An instance that leaves a
         // warm pool passes the hook once more.
         let mut launch: (String, Option<Action<'_>>) = (String::new(), None);
@@ -83,13 +86,20 @@ impl Lifecycle<'_> {
             if matches!(state.as_str(), "Terminated" | "Warmed:Terminated")
                 && let Some(hook) = &self.hooks.terminate
             {
-                return self.terminate(hook, stop).await;
+                info!("the group is terminating this instance: stopping all containers, hook {hook} waits for that");
+                return self.leave(hook, stop).await;
             }
             if launch.0 != state {
                 info!("the group is taking this instance to {state}");
-                let into_service =
-                    matches!(state.as_str(), "InService" | "Warmed:Stopped" | "Warmed:Running" | "Warmed:Hibernated");
-                let hook = self.hooks.launch.as_deref().filter(|_| into_service);
+                let warm = WARM.contains(&state.as_str());
+                // On its way back into the pool it passes the other hook.
+                let back = warm && launch.0 == "InService";
+                if back && let Some(hook) = &self.hooks.terminate {
+                    // Of one that goes on running nothing would start the containers again.
+                    let stop = async || if state == "Warmed:Stopped" { stop().await } else { Ok(0) };
+                    self.leave(hook, stop).await;
+                }
+                let hook = self.hooks.launch.as_deref().filter(|_| !back && (warm || state == "InService"));
                 launch = (state, hook.map(|hook| self.action(hook)));
             }
             if let Some(action) = &mut launch.1
@@ -126,8 +136,8 @@ impl Lifecycle<'_> {
         }
     }
 
-    async fn terminate(&self, hook: &str, stop: impl AsyncFnOnce() -> Result<u8>) {
-        info!("the group is terminating this instance: stopping all containers, hook {hook} waits for that");
+    /// Has the terminate hook wait until `stop` has ended.
+    async fn leave(&self, hook: &str, stop: impl AsyncFn() -> Result<u8>) {
         let mut action = self.action(hook);
         let beats = async {
             loop {

@@ -129,8 +129,10 @@ impl Seal {
                 if there { found(name()) } else { Vec::new() }
             }
             Take::Run => {
-                let program = entry.what.split(' ').next().unwrap_or_default();
-                if self.machine.has(program) { found(name()) } else { Vec::new() }
+                let mut words = entry.what.split(' ');
+                let program = self.machine.has(words.next().unwrap_or_default());
+                let there = program && words.all(|word| !word.starts_with('/') || self.machine.path(word).exists());
+                if there { found(name()) } else { Vec::new() }
             }
             _ => {
                 let paths = self.expanded(entry).into_iter().filter(|path| self.concerns(entry.take, path));
@@ -145,10 +147,11 @@ impl Seal {
         match take {
             Take::Files => wipe::has_files(path),
             Take::Empty => fs::metadata(path).is_ok_and(|meta| meta.len() > 0),
-            Take::Name => {
-                let (name, given) = (text(), &self.given.hostname);
-                !name.trim().is_empty()
-                    && [given.as_str(), given.split('.').next().unwrap_or_default()].contains(&name.trim())
+            Take::Name => self.is_named(text().trim()),
+            Take::Hosts => self.without_name(&text()).is_some(),
+            Take::Card => {
+                let text = text().to_lowercase();
+                cards(&self.machine.path("/sys/class/net")).iter().any(|address| text.contains(address))
             }
             Take::Keys => text().lines().any(|line| self.is_given(line)),
             Take::Logins => logged_in(&text()).is_some(),
@@ -167,13 +170,17 @@ impl Seal {
                 self.command(&["systemctl", "restart", &found.what]).await
             }
             Take::Run => self.command(&found.what.split(' ').collect::<Vec<_>>()).await,
-            Take::Remove | Take::Unshared | Take::Unused => wipe::remove(path),
+            Take::Remove | Take::Unshared | Take::Unused | Take::Card => wipe::remove(path),
             Take::Files => wipe::remove_files(path),
             Take::Empty | Take::Name => wipe::empty(path),
             Take::Keys => {
                 let text = fs::read_to_string(path).map_err(|err| Error::io("read", path, &err))?;
                 let kept: String = text.split_inclusive('\n').filter(|line| !self.is_given(line)).collect();
                 wipe::rewrite(path, kept.as_bytes())
+            }
+            Take::Hosts => {
+                let text = fs::read_to_string(path).map_err(|err| Error::io("read", path, &err))?;
+                self.without_name(&text).map_or(Ok(()), |text| wipe::rewrite(path, text.as_bytes()))
             }
             Take::Logins => {
                 let text = fs::read_to_string(path).map_err(|err| Error::io("read", path, &err))?;
@@ -192,6 +199,24 @@ impl Seal {
         }
         let message = format!("{} ended with {}", argv.join(" "), done.code);
         Err(Error::new(Cause::Io, message).output(done.tail))
+    }
+
+    /// Whether this is the name that metadata gave, whole or its first part.
+    fn is_named(&self, name: &str) -> bool {
+        let given = self.given.hostname.as_str();
+        !name.is_empty() && [given, given.split('.').next().unwrap_or_default()].contains(&name)
+    }
+
+    /// The text of `/etc/hosts` without the names of this instance; none where it has none of them.
+    fn without_name(&self, text: &str) -> Option<String> {
+        let named =
+            |line: &str| !line.starts_with('#') && line.split_whitespace().skip(1).any(|word| self.is_named(word));
+        let other = |line: &str| {
+            let words: Vec<&str> = line.split_whitespace().filter(|word| !self.is_named(word)).collect();
+            if words.len() > 1 { words.join(" ") + "\n" } else { String::new() }
+        };
+        let lines = || text.split_inclusive('\n');
+        lines().any(named).then(|| lines().map(|l| if named(l) { other(l) } else { l.to_owned() }).collect())
     }
 
     /// Whether a line of `authorized_keys` holds a key that metadata gave.
@@ -246,6 +271,13 @@ fn last(path: &Path) -> Option<&str> {
     path.file_name()?.to_str()
 }
 
+/// The addresses of the network cards of this machine, as the kernel writes them.
+fn cards(net: &Path) -> Vec<String> {
+    let read = |card: PathBuf| fs::read_to_string(card.join("address")).ok();
+    let known = |address: &String| !address.is_empty() && address.bytes().any(|byte| !matches!(byte, b'0' | b':'));
+    entries(net).filter_map(read).map(|text| text.trim().to_owned()).filter(known).collect()
+}
+
 /// Docker's config.json, where it holds logins.
 fn logged_in(text: &str) -> Option<serde_json::Map<String, Value>> {
     let config: serde_json::Map<String, Value> = serde_json::from_str(text).ok()?;
@@ -283,6 +315,8 @@ pub async fn check(machine: &Machine, engine: &dyn Engine) -> Result<()> {
             Ok(found) => found,
             // Nobody can have left anything with an engine that is not there.
             Err(err) if err.cause == Cause::EngineUnreachable && !machine.has("dockerd") => return Ok(()),
+            // An earlier seal of this boot has looked, and stopped it.
+            Err(err) if err.cause == Cause::EngineUnreachable && machine.path(JOURNALD).exists() => return Ok(()),
             Err(err) => return Err(err.hint("start the engine: only it knows whether containers are left")),
         };
     let named =

@@ -116,11 +116,13 @@ async fn what_is_an_instances_goes_and_what_is_the_images_stays() {
         "var/lib/systemd/random-seed",
         "var/lib/systemd/coredump/core.x",
         "var/lib/cloud/instances/i-0abc/user-data.txt",
+        "var/lib/cloud/data/instance-id",
+        "srv/state/cache/y/index.json",
+        "srv/docker/containerd/daemon/io.containerd.metadata.v1.bolt/meta.db",
     ];
     let stays = [
         "srv/state/baked/x/project.json",
         "srv/state/baked.json",
-        "srv/state/cache/y/index.json",
         "srv/state/serials.json",
         "etc/rolecall/config.toml",
         "etc/docker/daemon.json",
@@ -129,6 +131,7 @@ async fn what_is_an_instances_goes_and_what_is_the_images_stays() {
         "root/.aws/config",
         "home/admin/.profile",
         "var/lib/cloud/seed/nocloud/user-data",
+        "var/lib/cloud/scripts/per-boot/ours",
         "usr/bin/x",
         // With --state-dir, what is at the default place is not ours.
         "var/lib/rolecall/x",
@@ -180,10 +183,29 @@ async fn what_is_an_instances_goes_and_what_is_the_images_stays() {
 }
 
 #[tokio::test]
+async fn names_and_addresses_of_this_instance_go_and_those_of_others_stay() {
+    let stage = Stage::new();
+    stage.put("sys/class/net/lo/address", "00:00:00:00:00:00\n");
+    stage.put("sys/class/net/eth0/address", "0e:49:61:0f:c3:11\n");
+    stage.put("etc/netplan/50-cloud-init.yaml", "match: {macaddress: '0E:49:61:0F:C3:11'}");
+    stage.put("etc/netplan/60-ours.yaml", "match: {driver: ena}");
+    let hosts =
+        "127.0.0.1 localhost ip-10-0-0-1\n# of ip-10-0-0-1\n127.0.1.1 ip-10-0-0-1.example ip-10-0-0-1\n10.0.0.2 db\n";
+    stage.put("etc/hosts", hosts);
+    stage.seal.wipe().await.unwrap();
+    assert!(!stage.path("etc/netplan/50-cloud-init.yaml").exists() && stage.path("etc/netplan/60-ours.yaml").exists());
+    assert_eq!(
+        fs::read_to_string(stage.path("etc/hosts")).unwrap(),
+        "127.0.0.1 localhost\n# of ip-10-0-0-1\n10.0.0.2 db\n"
+    );
+}
+
+#[tokio::test]
 async fn what_writes_is_quiet_before_what_it_writes_is_gone() {
     let stage = Stage::new();
     fs::create_dir_all(stage.path("run/systemd/system")).unwrap();
-    stage.put("usr/bin/cloud-init", "");
+    stage.put("usr/bin/run-parts", "");
+    stage.put("etc/cloud/clean.d/x", "");
     stage.put("var/log/x", "");
     stage.seal.wipe().await.unwrap();
     let asked = stage.host.0.borrow().clone();
@@ -198,7 +220,7 @@ async fn what_writes_is_quiet_before_what_it_writes_is_gone() {
             "systemctl stop docker.socket",
             "systemctl stop docker.service",
             "systemctl stop containerd.service",
-            "cloud-init clean --logs",
+            "run-parts /etc/cloud/clean.d",
         ]
     );
     assert_eq!(fs::read_to_string(stage.path(&JOURNALD[1..])).unwrap(), "[Journal]\nStorage=volatile\n");

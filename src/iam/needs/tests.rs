@@ -128,6 +128,8 @@ fn names_of_values_become_arns() {
     let arn = "arn:aws:secretsmanager:eu-west-3:210987654321:secret:prod/db";
     assert_eq!(secret(&format!("secretsmanager://{arn}-AbCdEf#k")), format!("{arn}-AbCdEf"));
     assert_eq!(secret(&format!("secretsmanager://{arn}")), format!("{arn}-??????"));
+    // The name may end like that itself.
+    assert_eq!(secret(&format!("secretsmanager://{arn}-master")), format!("{arn}-master {arn}-master-??????"));
     // What differs from one instance to the next is anything; what is not told is, too.
     assert_eq!(parameter("ssm:///i/${ROLECALL_INSTANCE_ID}/k"), "arn:aws:ssm:eu-west-1:123456789012:parameter/i/*/k");
     assert_eq!(of("s3://other/${ROLECALL_AZ}/*", "ReadObjects"), "arn:aws:s3:::other/*/${*}");
@@ -147,6 +149,12 @@ fn the_partition_is_that_of_the_region() {
     let decrypt = policy.0.iter().find(|s| s.sid == "DecryptValues").unwrap();
     let via = &decrypt.condition.as_ref().unwrap().values;
     assert_eq!(via.join(" "), "s3.cn-north-1.amazonaws.com.cn ssm.cn-north-1.amazonaws.com.cn");
+    // Where nobody says the region, the registry and the key do.
+    let scope = Scope::new(None, None, None).unwrap();
+    let policy = policy_with(text, &scope, &besides).unwrap();
+    assert_eq!(resources(&policy, "PullImages"), "arn:aws-cn:ecr:cn-north-1:123456789012:repository/a/b");
+    let decrypt = policy.0.iter().find(|s| s.sid == "DecryptValues").unwrap();
+    assert_eq!(&decrypt.condition.as_ref().unwrap().values, via);
 }
 
 #[test]
