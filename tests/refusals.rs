@@ -58,7 +58,7 @@ fn a_run_that_is_told_to_stop_says_so_and_goes_on_next_time() {
     let mark = bed.path("mark");
     bed.project("app", &[("10.sh", &format!("#!/bin/sh\necho run >> {}\nsleep ${{SLEEP:-0}}\n", mark.display()))]);
     let run = bed.agent.env("SLEEP", "60").spawn(&["run"]);
-    while !mark.exists() {
+    while fs::read_to_string(&mark).unwrap_or_default().is_empty() {
         std::thread::sleep(Duration::from_millis(20));
     }
     run.signal(Signal::TERM);

@@ -150,17 +150,12 @@ fn a_warm_pool_passes_the_launch_hook_once_more_on_its_way_out() {
     assert_eq!(done.asked, ["0 up beat", "20 up CONTINUE", "100 up CONTINUE"]);
     // Back into the pool it passes the other one; one that goes on running keeps its containers.
     for (pool, stops) in [("Warmed:Stopped", true), ("Warmed:Running", false), ("Warmed:Hibernated", false)] {
-        let states = [IN_SERVICE, (100, Some(pool)), (200, Some("InService")), (300, None)];
-        let done = follow(&states, &[(0, "up"), (100, "down"), (200, "up")], vec![], &[(0, Run::Ready)], Ok(20));
+        let states = [IN_SERVICE, (100, Some(pool)), (600, Some("InService")), (900, None)];
+        let done = follow(&states, &[(0, "up"), (100, "down"), (600, "up")], vec![], &[(0, Run::Ready)], Ok(20));
         assert_eq!(done.stopped_at.is_some(), stops, "{pool}");
-        assert_eq!(done.asked[0], "0 up CONTINUE");
-        assert_eq!(done.asked.iter().filter(|line| line.ends_with(" down CONTINUE")).count(), 1, "{:?}", done.asked);
-        assert!(
-            !done.asked[1..].iter().any(|line| line.contains(" up ") && !line.starts_with("200 ")),
-            "{:?}",
-            done.asked
-        );
-        assert_eq!(done.asked.last().unwrap(), "200 up CONTINUE", "{pool}");
+        let answers: Vec<&str> = done.asked.iter().filter_map(|line| Some(line.split_once(' ')?.1)).collect();
+        let answers: Vec<&str> = answers.into_iter().filter(|line| !line.ends_with("beat")).collect();
+        assert_eq!(answers, ["up CONTINUE", "down CONTINUE", "up CONTINUE"], "{pool}: {:?}", done.asked);
     }
     let states = [(0, Some("Standby")), (300, None)];
     assert!(follow(&states, &[(0, "up")], vec![], &[(0, Run::Ready)], Ok(0)).asked.is_empty());
