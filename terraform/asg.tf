@@ -14,11 +14,12 @@ resource "aws_autoscaling_group" "this" {
 
   launch_template {
     id = aws_launch_template.this.id
-    # A number: what is rolled out is what was planned, and a roll-back knows what to go back to.
+    # A number: what is rolled out is what was planned.
     version = aws_launch_template.this.latest_version
   }
 
-  # These are there before the first instance is; the resource below carries later changes of them.
+  # These are there before the first instance is. The provider would make another group of a change of them, so they are
+  # compared no more; the resource below carries later changes.
   dynamic "initial_lifecycle_hook" {
     for_each = local.hooks
 
@@ -42,7 +43,6 @@ resource "aws_autoscaling_group" "this" {
         min_healthy_percentage = instance_refresh.value.min_healthy
         max_healthy_percentage = instance_refresh.value.max_healthy
         instance_warmup        = instance_refresh.value.warmup
-        auto_rollback          = instance_refresh.value.auto_rollback
         skip_matching          = true
       }
     }
@@ -76,6 +76,8 @@ resource "aws_autoscaling_group" "this" {
   depends_on = [aws_iam_role_policy.this, aws_iam_role_policy_attachment.session_manager]
 
   lifecycle {
+    ignore_changes = [initial_lifecycle_hook]
+
     precondition {
       condition     = !contains(keys(var.settings), "ROLECALL_LAUNCH_HOOK") && !contains(keys(var.settings), "ROLECALL_TERMINATE_HOOK")
       error_message = "The hooks are made here, so their names are not for settings."

@@ -61,6 +61,15 @@ resource "aws_launch_template" "this" {
     enabled = var.detailed_monitoring
   }
 
+  # The root volume then has to hold the memory, too.
+  dynamic "hibernation_options" {
+    for_each = try(var.warm_pool.state, null) == "Hibernated" ? [true] : []
+
+    content {
+      configured = true
+    }
+  }
+
   dynamic "tag_specifications" {
     for_each = ["instance", "volume"]
 

@@ -105,6 +105,11 @@ variable "settings" {
     condition     = alltrue([for value in values(var.settings) : !can(regex("[[:cntrl:]]", value))])
     error_message = "settings: a value is one line."
   }
+
+  validation {
+    condition     = alltrue([for name in ["AWS_CA_BUNDLE", "SSL_CERT_FILE"] : !can(regex("[[:space:]]", var.settings[name]))])
+    error_message = "settings: curl and wget are given the file of AWS_CA_BUNDLE or SSL_CERT_FILE on a line that is split at spaces."
+  }
 }
 
 variable "metadata_hop_limit" {
@@ -211,18 +216,17 @@ variable "hooks" {
 }
 
 variable "refresh" {
-  description = "How a change of the launch template reaches the instances: share of healthy ones in percent, at least and at most (100 and 110: a new one is in service before an old one goes), seconds before a new one counts, and whether a failed roll-out is rolled back. Null: by nothing but your own hand."
+  description = "How a change of the launch template reaches the instances: share of healthy ones in percent, at least and at most (100 and 110: a new one is in service before an old one goes), and seconds before a new one counts. One that fails stops. Null: by nothing but your own hand."
   type = object({
-    min_healthy   = optional(number, 100)
-    max_healthy   = optional(number, 110)
-    warmup        = optional(number, 60)
-    auto_rollback = optional(bool, true)
+    min_healthy = optional(number, 100)
+    max_healthy = optional(number, 110)
+    warmup      = optional(number, 60)
   })
   default = {}
 }
 
 variable "warm_pool" {
-  description = "Instances that have booted into their roles and wait: `state` is `Stopped`, `Running` or `Hibernated`, `min_size` how many at least, `max_prepared` how many together with those in service (null: the group's maximum), `reuse` whether scale-in returns instances to the pool. Null: no pool."
+  description = "Instances that have booted into their roles and wait: `state` is `Stopped`, `Running` or `Hibernated` (then `root_volume.size` has to hold the memory, too), `min_size` how many at least, `max_prepared` how many together with those in service (null: the group's maximum), `reuse` whether scale-in returns instances to the pool. Null: no pool."
   type = object({
     state        = optional(string, "Stopped")
     min_size     = optional(number, 0)

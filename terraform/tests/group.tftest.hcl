@@ -61,10 +61,21 @@ run "a_refresh_adds_before_it_takes" {
   }
 
   assert {
-    condition = [for preferences in aws_autoscaling_group.this[0].instance_refresh[0].preferences : [preferences.min_healthy_percentage, preferences.max_healthy_percentage, preferences.auto_rollback, preferences.skip_matching]] == [
-      [100, 110, true, true]
+    condition = [for preferences in aws_autoscaling_group.this[0].instance_refresh[0].preferences : [preferences.min_healthy_percentage, preferences.max_healthy_percentage, preferences.skip_matching]] == [
+      [100, 110, true]
     ]
-    error_message = "all stay healthy, a failure is rolled back"
+    error_message = "all stay healthy, and what matches is skipped"
+  }
+}
+
+run "a_pool_that_hibernates_has_instances_that_can" {
+  variables {
+    warm_pool = { state = "Hibernated" }
+  }
+
+  assert {
+    condition     = aws_launch_template.this.hibernation_options[0].configured
+    error_message = "instances have to be launched for hibernation"
   }
 }
 
@@ -93,8 +104,14 @@ run "a_load_balancer_has_the_word" {
   }
 
   assert {
-    condition     = length(aws_autoscaling_lifecycle_hook.this) == 0 && length(aws_autoscaling_group.this[0].initial_lifecycle_hook) == 0 && length(aws_autoscaling_group.this[0].instance_refresh) == 0 && length(aws_autoscaling_group.this[0].warm_pool) == 0
+    condition     = length(aws_autoscaling_lifecycle_hook.this) == 0 && length(aws_autoscaling_group.this[0].instance_refresh) == 0 && length(aws_autoscaling_group.this[0].warm_pool) == 0
     error_message = "null is none"
+  }
+
+  assert {
+    # Those that the runs above began with.
+    condition     = length(aws_autoscaling_group.this[0].initial_lifecycle_hook) == 2
+    error_message = "a change of the hooks must not reach the group, which would be made anew"
   }
 }
 

@@ -74,10 +74,10 @@ run "settings_of_every_kind" {
       AWS_ENDPOINT_URL                       = "https://aws.example.com"
       AWS_ENDPOINT_URL_S3                    = "https://s3.example.com"
       AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE = "IPv6"
-      AWS_CA_BUNDLE                          = "/etc/ssl/a value.pem"
+      AWS_CA_BUNDLE                          = "/etc/ssl/value.pem"
       AWS_REGION                             = "eu-west-1"
       AWS_DEFAULT_REGION                     = "eu-west-1"
-      SSL_CERT_FILE                          = "/etc/ssl/a value.pem"
+      SSL_CERT_FILE                          = "/etc/ssl/value.pem"
       SSL_CERT_DIR                           = "/etc/ssl/a value"
       DOCKER_HOST                            = "unix:///run/docker.sock"
       HTTP_PROXY                             = "http://proxy:3128"
@@ -112,6 +112,16 @@ run "a_setting_of_two_lines_is_refused" {
 
   variables {
     settings = { ROLECALL_PUBLIC_KEY = "one\ntwo" }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "a_file_of_certificates_with_a_space_is_refused" {
+  command = plan
+
+  variables {
+    settings = { AWS_CA_BUNDLE = "/etc/ssl/our ca.pem" }
   }
 
   expect_failures = [var.settings]

@@ -50,6 +50,8 @@ resource "aws_instance" "host" {
   #checkov:skip=CKV_AWS_126: five minutes between metrics do for an example, and cost nothing
   #checkov:skip=CKV_AWS_135: every type on sale is EBS-optimized without being told
   subnet_id = data.aws_subnets.default.ids[0]
+  # The launch template gives it these. Those that are not said here are taken away by the next apply.
+  tags = module.host.instance_tags
 
   launch_template {
     id      = module.host.launch_template.id

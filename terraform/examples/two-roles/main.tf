@@ -32,9 +32,11 @@ module "role" {
   tags               = { Project = "shop" }
 
   group = {
-    subnet_ids        = var.subnet_ids
-    min_size          = var.running ? each.value.min_size : 0
-    max_size          = var.running ? each.value.max_size : 0
+    subnet_ids = var.subnet_ids
+    min_size   = var.running ? each.value.min_size : 0
+    max_size   = var.running ? each.value.max_size : 0
+    # Said, since an apply waits for as many as the group had.
+    desired_capacity  = var.running ? null : 0
     target_group_arns = each.value.target_group_arns
   }
 }
