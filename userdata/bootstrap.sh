@@ -6,7 +6,7 @@ umask 022
 b=/usr/local/bin/rolecall p=/usr/bin/rolecall e=/etc/rolecall/env f=/var/lib/rolecall/fetch u=rolecall.service
 d=/etc/systemd/system/$u
 trap 'echo "rolecall: FAILED cause=io step=bootstrap need=\"space in /etc and /var\" hint=\"see above\""' EXIT
-# A package's binary serves, unless the checksum differs.
+# A package's binary serves where the checksum fits.
 [ -x $b ] || [ ! -x $p ] || case $(sha256sum $p) in ${ROLECALL_SHA256-}*) b=$p ;; esac
 mkdir -p ${e%/*} ${f%/*}
 (
@@ -38,7 +38,7 @@ get() {
 	for n in 1 2 4 8 16 32 60 0; do
 		x=$($g $t "$1" 2>&1) && return
 		case $x in
-		*[R:]\ 404*) fail 4 source-not-found "$p" "upload it or correct ROLECALL_URL" ;;
+		*[R:]\ 404*) fail 4 source-not-found "$p" "correct ROLECALL_URL" ;;
 		*[R:]\ 403*) fail 4 source-denied "$p" "make it public or presign it" ;;
 		*\(23\)* | *o\ space*) fail 1 disk-full "space in ${b%/*}" "grow the volume" ;;
 		esac
@@ -91,10 +91,10 @@ k=$(cat $e 2>&-) || :
 sync
 mv $e.new $e
 mv $f.new $f
-if [ $b = $p ] && [ -e /usr/lib/systemd/system/$u ]; then rm -f $d $d.new; else mv $d.new $d; fi
+if [ $b = $p ] && [ -e /usr/lib/systemd/system/$u ]; then rm $d.new; ! grep -qs local/bin/rolecall $d || rm $d; else mv $d.new $d; fi
 systemctl enable $u
 # A run that the boot began may not know these settings.
-[ "$k" = "$(cat $e)" ] || {
+[ -x $b ] && [ "$k" = "$(cat $e)" ] || {
 	systemctl stop $u
 	rm -f /run/rolecall/status.json
 }
@@ -102,16 +102,15 @@ sync
 trap - EXIT
 r=0
 sh $f || r=$?
-# The unit tries 4 again.
 case $r in 0 | 4) systemctl start --no-block $u ;; esac
 [ $r = 0 ] || exit $r
 w=${ROLECALL_WAIT:-15m}
 case $w in 0 | 0[smhd]) exit ;; esac
 timeout "$w" $b status --wait &
-follow() { echo "rolecall: $1; see rolecall status --wait" && exit; }
+follow() { echo "rolecall: $1; see rolecall status" && exit; }
 while kill -0 $! 2>&-; do
 	! systemctl list-jobs docker.service | grep -q waiting ||
-		! systemctl list-dependencies --after --all docker.service | grep -Eq 'cloud-(final|init.t)|multi-' || {
+		! systemctl list-dependencies --plain --after --all docker | grep -Eq 'cloud-(final|init.t)|multi-' || {
 		kill $!
 		follow "docker.service waits for cloud-final"
 	}

@@ -15,7 +15,11 @@ use crate::{
     facts::Facts,
     host::{files, lock::RunLock},
     paths::Paths,
-    report::{console, reporter::Reporter},
+    report::{
+        console, follow,
+        reporter::Reporter,
+        status::{State, Status},
+    },
     retry::{millis, seconds},
     settings::{Flags, Input, STATE_DIR},
 };
@@ -67,10 +71,13 @@ pub(super) async fn alone(
 /// Has those who follow the unit see why its run did not begin. Of one from a shell, or where another is under way, they
 /// see nothing.
 pub fn not_begun(err: &Error) {
-    let unit = std::env::var("SYSTEMD_EXEC_PID").is_ok_and(|pid| pid == std::process::id().to_string());
-    if unit && err.cause != Cause::Locked {
+    let own = std::process::id();
+    if std::env::var("SYSTEMD_EXEC_PID").is_ok_and(|pid| pid == own.to_string()) && err.cause != Cause::Locked {
         let paths = Paths::from_env(STATE_DIR.as_ref());
-        Reporter::begin(&paths.status(), paths.journal()).end(&Err(err.clone()));
+        let other = |status: &Status| status.state == State::Running && follow::process(status.pid).is_some();
+        if !Status::read(&paths.status()).is_ok_and(|status| status.is_some_and(|status| other(&status))) {
+            Reporter::begin(&paths.status(), paths.journal()).end(&Err(err.clone()));
+        }
     }
 }
 

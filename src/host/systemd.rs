@@ -121,9 +121,8 @@ pub async fn start(host: &dyn Host, unit: &str) -> Result<()> {
 
 /// Starts a unit and waits until it has, for no longer than `within`; whether it has.
 pub async fn start_within(host: &dyn Host, unit: &str, within: Duration) -> Result<bool> {
-    let args = ["start", unit];
-    let finished = host.run(&systemctl(&args).timeout(within), &mut |_| ()).await?;
-    if finished.timed_out { Ok(false) } else { done(&args, finished).map(|_| true) }
+    let finished = host.run(&systemctl(&["start", unit]).timeout(within), &mut |_| ()).await?;
+    Ok(!finished.timed_out && finished.code == 0)
 }
 
 /// Stops a unit and waits until it has, for no longer than `within`: only for what no boot waits for.

@@ -10,7 +10,7 @@ pub enum Take {
     Stop,
     /// The unit, which is journald, goes on in memory.
     Memory,
-    /// The command is run, where its program and what it names are there.
+    /// The program is run.
     Run,
     /// The file goes, or the folder with all that is in it.
     Remove,
@@ -56,7 +56,7 @@ impl Take {
 pub struct Entry {
     /// What is done.
     pub take: Take,
-    /// A pattern of paths, a unit, or a command.
+    /// A pattern of paths, or a unit.
     pub what: &'static str,
     /// Names that a `*` at the end does not stand for.
     pub but: &'static [&'static str],
@@ -83,7 +83,7 @@ pub const TABLE: &[Entry] = &[
     entry(Take::Stop, "docker.socket", "it would start Docker again"),
     entry(Take::Stop, "docker.service", "it would write its own state until the machine is off"),
     entry(Take::Stop, "containerd.service", "it would write its own state until the machine is off"),
-    entry(Take::Run, "run-parts /etc/cloud/clean.d", "what others want done where cloud-init begins anew"),
+    entry(Take::Run, "/etc/cloud/clean.d/*", "what others want done where cloud-init begins anew"),
     Entry {
         take: Take::Remove,
         what: "/var/lib/cloud/*",
@@ -228,7 +228,7 @@ mod tests {
             assert!(!entry.why.is_empty() && !entry.why.ends_with('.'), "{}", entry.what);
             let quiet = matches!(entry.take, Take::Stop | Take::Memory);
             assert!(!quiet || at < first_path, "{}", entry.what);
-            assert_eq!(entry.what.starts_with(['/', '~']), !quiet && entry.take != Take::Run, "{}", entry.what);
+            assert_eq!(entry.what.starts_with(['/', '~']), !quiet, "{}", entry.what);
             assert!(entry.what.matches('*').count() <= 1 && entry.what.len() > 4, "{}", entry.what);
             assert!(entry.but.is_empty() || entry.what.ends_with("/*"), "{}", entry.what);
         }

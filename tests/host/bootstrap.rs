@@ -129,6 +129,17 @@ fn wget_serves_as_well_and_the_wait_is_bounded() {
     let first = run("");
     assert_eq!(run(""), first);
     assert_ne!(run("ROLECALL_ROLES=web"), first);
+
+    // But a unit that still fetches is stopped: two would write one file.
+    machine.sh("systemctl stop rolecall; rm /usr/local/bin/rolecall; mv /srv/www/rolecall-x86_64 /srv/www/late");
+    let late =
+        format!("{URL}\nROLECALL_SHA256={}\nROLECALL_WAIT=0", machine.sh("sha256sum </srv/www/late | cut -c-64"));
+    assert_eq!(boot_strap(&machine, &late).code, 4);
+    machine.sh("touch /srv/hang; mv /srv/www/late /srv/www/rolecall-x86_64");
+    machine.until("pgrep wget", Duration::from_secs(30));
+    machine.sh("rm /srv/hang");
+    assert_eq!(boot_strap(&machine, &late).code, 0);
+    machine.sh("cmp /srv/www/rolecall-x86_64 /usr/local/bin/rolecall");
 }
 
 /// What the one line of a failure says.

@@ -41,6 +41,11 @@ fn the_units_of_a_package_are_used_as_they_are() {
     assert!(machine.sh(SHOW).ends_with("/lib/systemd/system/rolecall.service\nexec /usr/bin/rolecall run\n"));
     machine.sh("systemctl is-enabled rolecall");
 
+    // A unit of somebody's own is left alone.
+    machine.sh("cp /usr/lib/systemd/system/rolecall.service /etc/systemd/system/");
+    first_stage(&machine, "ROLECALL_ROLES=web");
+    machine.sh("rm /etc/systemd/system/rolecall.service; systemctl daemon-reload");
+
     // Another binary, named by its checksum, that cannot be had; the unit that would call it is gone with the next settings.
     let absent =
         format!("ROLECALL_URL=http://localhost:8000/absent\nROLECALL_SHA256={}\nROLECALL_WAIT=0", "0".repeat(64));

@@ -4,6 +4,7 @@ mod wipe;
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -56,7 +57,7 @@ pub struct Seal {
 pub struct Found {
     /// The row that it stands in.
     pub entry: &'static Entry,
-    /// The path, unit or command.
+    /// The path or unit.
     pub what: String,
 }
 
@@ -128,12 +129,6 @@ impl Seal {
                     && systemd::state(&*self.machine.host, entry.what).await?.active == "active";
                 if there { found(name()) } else { Vec::new() }
             }
-            Take::Run => {
-                let mut words = entry.what.split(' ');
-                let program = self.machine.has(words.next().unwrap_or_default());
-                let there = program && words.all(|word| !word.starts_with('/') || self.machine.path(word).exists());
-                if there { found(name()) } else { Vec::new() }
-            }
             _ => {
                 let paths = self.expanded(entry).into_iter().filter(|path| self.concerns(entry.take, path));
                 paths.map(|path| Found { entry, what: path.display().to_string() }).collect()
@@ -157,7 +152,8 @@ impl Seal {
             Take::Logins => logged_in(&text()).is_some(),
             Take::Unshared => self.own_images,
             Take::Unused => self.bare,
-            Take::Stop | Take::Memory | Take::Run | Take::Remove => true,
+            Take::Run => fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0),
+            Take::Stop | Take::Memory | Take::Remove => true,
         }
     }
 
@@ -169,7 +165,7 @@ impl Seal {
                 files::write_volatile(&self.machine.path(JOURNALD), b"[Journal]\nStorage=volatile\n", 0o644)?;
                 self.command(&["systemctl", "restart", &found.what]).await
             }
-            Take::Run => self.command(&found.what.split(' ').collect::<Vec<_>>()).await,
+            Take::Run => self.command(&[&found.what]).await,
             Take::Remove | Take::Unshared | Take::Unused | Take::Card => wipe::remove(path),
             Take::Files => wipe::remove_files(path),
             Take::Empty | Take::Name => wipe::empty(path),

@@ -204,8 +204,9 @@ async fn names_and_addresses_of_this_instance_go_and_those_of_others_stay() {
 async fn what_writes_is_quiet_before_what_it_writes_is_gone() {
     let stage = Stage::new();
     fs::create_dir_all(stage.path("run/systemd/system")).unwrap();
-    stage.put("usr/bin/run-parts", "");
-    stage.put("etc/cloud/clean.d/x", "");
+    let hook = stage.put("etc/cloud/clean.d/20-x.sh", "");
+    fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
+    stage.put("etc/cloud/clean.d/README", "");
     stage.put("var/log/x", "");
     stage.seal.wipe().await.unwrap();
     let asked = stage.host.0.borrow().clone();
@@ -220,7 +221,7 @@ async fn what_writes_is_quiet_before_what_it_writes_is_gone() {
             "systemctl stop docker.socket",
             "systemctl stop docker.service",
             "systemctl stop containerd.service",
-            "run-parts /etc/cloud/clean.d",
+            &hook.display().to_string(),
         ]
     );
     assert_eq!(fs::read_to_string(stage.path(&JOURNALD[1..])).unwrap(), "[Journal]\nStorage=volatile\n");
