@@ -87,14 +87,14 @@ TimeoutStopSec=30
 [Install]
 WantedBy=multi-user.target
 UNIT
-k=$(cat $e 2>&-) || :
+k=$([ -x $b ] && cat $e 2>&-) || :
 sync
 mv $e.new $e
 mv $f.new $f
 if [ $b = $p ] && [ -e /usr/lib/systemd/system/$u ]; then rm $d.new; ! grep -qs local/bin/rolecall $d || rm $d; else mv $d.new $d; fi
 systemctl enable $u
 # A run that the boot began may not know these settings.
-[ -x $b ] && [ "$k" = "$(cat $e)" ] || {
+[ "$k" = "$(cat $e)" ] || {
 	systemctl stop $u
 	rm -f /run/rolecall/status.json
 }
