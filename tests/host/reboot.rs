@@ -193,8 +193,11 @@ fn a_stop_ends_within_its_bounds_and_says_what_it_could_not_do() {
     assert!(done.text.contains("cause=deadline") && done.text.contains("no answer within 30 s"), "{}", done.text);
     assert!(instance.console().contains("(compose.yaml) with signal SIGKILL"), "{}", instance.console());
     instance.sh("! pgrep -x compose.yaml; ! systemctl is-active rolecall");
-    // No engine at all: said at once.
+    // No engine at all: said at once, and a failure where it has left something running.
     instance.sh("kill -KILL $(pgrep -x dockerd); systemctl stop docker docker.socket");
+    let done = instance.run("set -a; . /etc/rolecall/env; rolecall stop");
+    assert!(done.code == 0 && done.text.contains("no container runs: nothing to stop"), "{}", done.text);
+    instance.sh("cp /bin/sleep /srv/containerd-shim; setsid /srv/containerd-shim 600 >/dev/null 2>&1 </dev/null &");
     let done = instance.run("set -a; . /etc/rolecall/env; rolecall stop");
     assert!(done.code == 1 && done.text.contains("cause=engine-unreachable"), "{}", done.text);
 }
