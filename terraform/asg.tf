@@ -18,8 +18,8 @@ resource "aws_autoscaling_group" "this" {
     version = aws_launch_template.this.latest_version
   }
 
-  # These are there before the first instance is. The provider would make another group of a change of them, so they are
-  # compared no more; the resource below carries later changes.
+  # These are there before the first instance is. In the provider's source a change of them makes another group (ForceNew), so
+  # they are compared no more; the resource below carries later changes.
   dynamic "initial_lifecycle_hook" {
     for_each = local.hooks
 

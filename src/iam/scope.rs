@@ -94,7 +94,7 @@ impl Scope {
 
     /// An ARN in this partition; `region` and `account` are taken as they are.
     pub(super) fn arn_in(&self, service: &str, region: &str, account: &str, resource: &str) -> String {
-        format!("arn:{}:{service}:{region}:{account}:{resource}", self.partition)
+        arn(&self.partition, service, region, account, resource)
     }
 
     /// An ARN in the partition that this region says, else in this one.
@@ -103,8 +103,12 @@ impl Scope {
             "aws" => &self.partition,
             other => other,
         };
-        format!("arn:{partition}:{service}:{region}:{account}:{resource}")
+        arn(partition, service, region, account, resource)
     }
+}
+
+fn arn(partition: &str, service: &str, region: &str, account: &str, resource: &str) -> String {
+    format!("arn:{partition}:{service}:{region}:{account}:{resource}")
 }
 
 /// Where the APIs of a partition are.

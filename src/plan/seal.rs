@@ -74,6 +74,9 @@ const KEPT: &[&str] = &["baked", "baked.json", "docker", "serials.json"];
 /// Of cloud-init's folder, what was there before it ran, and what its owner has put there for each boot.
 const CLOUD_INIT: &[&str] = &["seed", "scripts"];
 
+/// Why a file of `Take::Card` goes, and which.
+const CARD: &str = "where it holds the address of a network card of this machine; cloud-init writes it anew";
+
 /// All of it, in the order in which it is done: first, whatever would write again.
 pub const TABLE: &[Entry] = &[
     entry(Take::Stop, "rsyslog.service", "it would write logs until the machine is off"),
@@ -143,26 +146,10 @@ pub const TABLE: &[Entry] = &[
     entry(Take::Name, "/etc/hostname", "the name of this instance"),
     entry(Take::Remove, "/etc/udev/rules.d/70-persistent-net.rules", "addresses of this machine's network cards"),
     entry(Take::Hosts, "/etc/hosts", "the name of this instance"),
-    entry(
-        Take::Card,
-        "/etc/systemd/network/*",
-        "where it holds the address of a network card of this machine; cloud-init writes it anew",
-    ),
-    entry(
-        Take::Card,
-        "/etc/netplan/*",
-        "where it holds the address of a network card of this machine; cloud-init writes it anew",
-    ),
-    entry(
-        Take::Card,
-        "/etc/network/interfaces.d/*",
-        "where it holds the address of a network card of this machine; cloud-init writes it anew",
-    ),
-    entry(
-        Take::Card,
-        "/etc/sysconfig/network-scripts/*",
-        "where it holds the address of a network card of this machine; cloud-init writes it anew",
-    ),
+    entry(Take::Card, "/etc/systemd/network/*", CARD),
+    entry(Take::Card, "/etc/netplan/*", CARD),
+    entry(Take::Card, "/etc/network/interfaces.d/*", CARD),
+    entry(Take::Card, "/etc/sysconfig/network-scripts/*", CARD),
     entry(Take::Remove, "/etc/ssh/ssh_host_*", "keys by which this machine is known; cloud-init makes new ones"),
     entry(Take::Keys, "~/.ssh/authorized_keys", "who may log in to this instance is not who may log in to others"),
     entry(Take::Remove, "/var/lib/systemd/random-seed", "two machines of one seed"),
