@@ -8,6 +8,7 @@ mod architecture;
 mod bad_input;
 mod bake;
 mod canaries;
+mod cases;
 mod compose_docs;
 mod crash;
 mod docassemble;

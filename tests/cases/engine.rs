@@ -1,0 +1,1 @@
+//! Networks, ports, images and registries.

@@ -1,0 +1,1 @@
+//! Project files, bind mounts, secrets and their owners.

@@ -1,0 +1,8 @@
+//! Situations that users of this field reported against other tools, played on the real binary and a real engine.
+
+mod classes;
+mod engine;
+mod files;
+mod ready;
+mod trust;
+mod validate;

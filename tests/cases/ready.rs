@@ -1,0 +1,1 @@
+//! When a service is ready, completed or stopped.

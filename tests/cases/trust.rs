@@ -1,0 +1,1 @@
+//! Input and output from outside: owners, endpoints, blocking files, terminal escapes.

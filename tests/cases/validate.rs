@@ -1,0 +1,1 @@
+//! Faults that are found before the first step.
