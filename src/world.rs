@@ -302,7 +302,7 @@ pub struct PullProgress {
 pub struct EngineEvent {
     /// Container.
     pub container: String,
-    /// `start`, `die`, `health_status: healthy`, …
+    /// `start`, `die`, `health_status: healthy`, …; `kill` only for a signal that may end it, else `signal`.
     pub action: String,
 }
 

@@ -242,7 +242,7 @@ fn a_one_shot_that_fails_keeps_what_needs_it_down_and_its_words_are_told() {
 fn roles_select_services_with_what_they_need() {
     let compose = "services:\n  app: { image: \"rolecall-test/web:1\", depends_on: [db] }\n  db: { image: \
         \"rolecall-test/web:1\" }\n  worker: { image: \"rolecall-test/web:1\", profiles: [jobs] }\n  debug: { image: \
-        \"rolecall-test/web:1\", profiles: [tools] }\nx-rolecall:\n  roles:\n    edge: { services: { app: { \
+        \"rolecall-test/web:1\", profiles: [tools] }\nx-rolecall:\n  ready: { stable: 300ms }\n  roles:\n    edge: { services: { app: { \
         environment: { EDGE: \"1\" } } } }\n";
     for (roles, names) in [
         ("", &["app", "db"][..]),

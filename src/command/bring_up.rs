@@ -19,7 +19,7 @@ use crate::{
         journal::{Event, Journal},
         launch,
         look::{self, Look},
-        remembered, secrets, stop,
+        readiness, remembered, secrets, stop,
     },
     facts::Facts,
     fetch::kept::{self, Good, Kept, Shape},
@@ -162,6 +162,7 @@ impl BringUp<'_> {
         self.reporter.borrow_mut().update(|status| status.warnings.extend(plan.warnings.iter().cloned()));
         launch::announce(cx, plan)?;
         let summary = execute::run(plan, cx).await?;
+        readiness::confirm(cx, plan).await?;
         secrets::sweep(&cx.retry, cx.world.engine.as_ref(), &cx.paths.secrets(), stop::LOOK).await;
         launch::forget_stopped(&self.session.paths)?;
         Ok(summary)

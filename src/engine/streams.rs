@@ -23,6 +23,9 @@ const LONGEST_LINE: usize = 16 * 1024;
 /// The events that change whether a container is ready. Health checks run as `exec`, whose events would drown these.
 const EVENTS: [&str; 9] = ["create", "start", "restart", "die", "oom", "stop", "kill", "destroy", "health_status"];
 
+/// HUP, USR1 and USR2: a program that gets one of them is asked for something, not to end.
+const NOTICES: [&str; 3] = ["1", "10", "12"];
+
 /// How long before the request its events start: what happens while it is under way is not missed.
 const LOOK_BACK_SECS: u64 = 2;
 
@@ -77,8 +80,13 @@ pub(super) fn events(docker: &Docker, host: &str, labels: &[String]) -> LocalBox
     let host = host.to_owned();
     let events = docker.events(Some(options)).map(move |event| {
         let event = event.map_err(|err| errors::told("follow the events of", &Subject::Engine, &host, err))?;
-        let container = event.actor.and_then(|actor| actor.id).unwrap_or_default();
-        Ok(EngineEvent { container, action: event.action.unwrap_or_default() })
+        let actor = event.actor.unwrap_or_default();
+        let signal = actor.attributes.as_ref().and_then(|all| all.get("signal").map(String::as_str));
+        let action = match (event.action.unwrap_or_default(), signal) {
+            (action, Some(signal)) if action == "kill" && NOTICES.contains(&signal) => "signal".to_owned(),
+            (action, _) => action,
+        };
+        Ok(EngineEvent { container: actor.id.unwrap_or_default(), action })
     });
     events.boxed_local()
 }

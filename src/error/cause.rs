@@ -220,7 +220,7 @@ causes! {
     ContainerFailed = "container-failed", Step,
         need "a container that keeps running",
         remedy "read its last lines: docker logs NAME";
-    /// A container's health check says unhealthy.
+    /// A container's health check still failed when the time to become ready was up.
     ContainerUnhealthy = "container-unhealthy", Step,
         need "a health check that succeeds",
         remedy "read its last lines, and the check's: docker inspect NAME";

@@ -17,6 +17,7 @@ use crate::{
         images::Images,
         journal::{Event, Journal},
         look::LaunchState,
+        ready::Reached,
     },
     facts::Facts,
     fetch,
@@ -48,7 +49,7 @@ pub enum Progress {
     Service {
         /// Name of the service.
         service: String,
-        /// `running`, `healthy`, `completed` or `failed`.
+        /// `running`, `healthy`, `completed`, `exited (0)` or `failed`.
         state: String,
     },
 }
@@ -73,6 +74,8 @@ pub struct Context {
     launch: OnceCell<Rc<LaunchState>>,
     /// Ids of the containers that steps have made or found.
     ids: RefCell<BTreeMap<String, String>>,
+    /// Containers that were ready, by id.
+    reached: RefCell<BTreeMap<String, Reached>>,
     journal: Rc<RefCell<Journal>>,
     watcher: RefCell<Box<dyn FnMut(Progress)>>,
 }
@@ -98,6 +101,7 @@ impl Context {
             origin,
             launch: OnceCell::new(),
             ids: RefCell::default(),
+            reached: RefCell::default(),
             journal,
             watcher: RefCell::new(watcher),
         }
@@ -204,6 +208,16 @@ impl Context {
         let made = self.ids.borrow().get(name).cloned();
         made.or_else(|| step.existing.as_ref().map(|there| there.id.clone()))
             .ok_or_else(|| Error::new(Cause::ContainerFailed, format!("container {name} has not been made")))
+    }
+
+    /// Notes containers that are ready.
+    pub fn reached(&self, reached: Vec<Reached>) {
+        self.reached.borrow_mut().extend(reached.into_iter().map(|one| (one.target.id.clone(), one)));
+    }
+
+    /// The containers that were ready since this was last asked.
+    pub fn take_reached(&self) -> Vec<Reached> {
+        self.reached.take().into_values().collect()
     }
 
     /// Ports that containers of ours publish, also those whose start was cut off half way: what the engine lists of

@@ -12,7 +12,7 @@ use crate::{
     error::{Error, Result},
     execute::Context,
     host::files,
-    manifest::extension::{Extension, READY_TIMEOUT},
+    manifest::extension::Extension,
     paths::Paths,
     plan::{
         Action, Launch, Plan, PullPolicy, Step, containers, images, labels, launch_steps,
@@ -118,7 +118,7 @@ pub async fn plan(cx: &Context, extension: &Extension, unit: bool) -> Result<Pla
         networks: compared_networks,
         volumes: compared_volumes,
         missing,
-        ready: extension.ready_timeout.unwrap_or(READY_TIMEOUT),
+        ready: extension.ready,
         unit,
         replaced_images,
     });

@@ -20,6 +20,7 @@ pub mod look;
 pub mod machine;
 pub mod packages;
 pub mod perform;
+pub mod readiness;
 pub mod ready;
 pub mod remembered;
 pub mod resources;

@@ -13,14 +13,14 @@ use crate::{
         images::Image,
         machine::Machine,
         packages,
-        ready::{Ready, Target},
+        readiness::{self, Awaited},
         resources,
         script::Script as ScriptRun,
         stop, units,
     },
     fetch::project,
     host::files,
-    plan::{Action, Step, Until, containers as desired, ports, reconcile, render::Verdict},
+    plan::{Action, Step, containers as desired, ports, reconcile, render::Verdict},
     retry::Retry,
 };
 
@@ -151,7 +151,10 @@ pub async fn apply(cx: &Context, retry: &Retry, step: &Step, attempt: u32) -> Re
             cx.remember(name, id);
             changed("started")
         }
-        Action::Ready { service, containers, until } => ready(cx, retry, service, containers, *until).await,
+        Action::Ready { service, containers, until, stable } => {
+            let awaited = Awaited { service, containers, until: *until, stable: *stable };
+            readiness::wait(cx, retry, awaited).await.map(|()| Outcome::Unchanged)
+        }
         Action::Remove { existing, why } => {
             let remove = async |_| containers::remove(engine, existing, why).await;
             cx.engine_and_containers(retry, "remove", &existing.name, remove).await?;
@@ -206,34 +209,6 @@ async fn one_network_of_each_name(cx: &Context, step: &reconcile::Step, attempt:
         }
     }
     Ok(())
-}
-
-async fn ready(
-    cx: &Context,
-    retry: &Retry,
-    service: &str,
-    containers: &[Rc<reconcile::Step>],
-    until: Option<Until>,
-) -> Result<Outcome> {
-    let mut targets = Vec::new();
-    for container in containers {
-        let mut target = Target::goal(&container.desired, &cx.container(container)?);
-        target.until = until.unwrap_or(target.until);
-        targets.push(target);
-    }
-    let completes = targets.iter().any(|t| t.until == Until::Completed);
-    let checked = containers.iter().any(|c| c.desired.has_health_check() == Some(true));
-    let project = cx.project()?.name.clone();
-    let ready = Ready { engine: cx.world.engine.as_ref(), clock: cx.world.clock.as_ref(), retry, project: &project };
-    let result = ready.wait(targets, retry.remaining()).await;
-    let state = match (&result, completes, checked) {
-        (Err(_), ..) => "failed",
-        (Ok(()), true, _) => "completed",
-        (Ok(()), _, true) => "healthy",
-        (Ok(()), ..) => "running",
-    };
-    cx.tell(super::Progress::Service { service: service.to_owned(), state: state.to_owned() });
-    result.map(|()| Outcome::Unchanged)
 }
 
 /// Facts that a script sees besides those of interpolation.

@@ -16,7 +16,7 @@ use crate::{
     error::{Cause, Error, Result},
     manifest::{
         self, Reading,
-        extension::{Extension, READY_TIMEOUT},
+        extension::{Extension, Readiness},
         files::{Gathered, Staged},
     },
     plan::{
@@ -106,7 +106,7 @@ impl There {
             networks: Vec::new(),
             volumes: Vec::new(),
             missing: Vec::new(),
-            ready: READY_TIMEOUT,
+            ready: Readiness::default(),
             unit,
             replaced_images: Vec::new(),
         }))

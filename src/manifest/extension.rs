@@ -14,6 +14,24 @@ use crate::compose::{self, node::Node};
 /// How long services may take to become ready, unless `ready.timeout` says otherwise.
 pub const READY_TIMEOUT: Duration = Duration::from_secs(20 * 60);
 
+/// How long a service without a health check has to be up, unless `ready.stable` specifies another time.
+pub const READY_STABLE: Duration = Duration::from_secs(5);
+
+/// `x-rolecall.ready`: when services are ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Readiness {
+    /// The longest that they may take.
+    pub timeout: Duration,
+    /// How long one without a health check has to be up.
+    pub stable: Duration,
+}
+
+impl Default for Readiness {
+    fn default() -> Self {
+        Self { timeout: READY_TIMEOUT, stable: READY_STABLE }
+    }
+}
+
 /// `x-rolecall`, whole.
 #[derive(Debug, Default)]
 pub struct Extension {
@@ -25,8 +43,8 @@ pub struct Extension {
     pub host: HostSettings,
     /// Where credentials for registries are kept: URIs of docker config.json files.
     pub registries: Vec<String>,
-    /// `ready.timeout`.
-    pub ready_timeout: Option<Duration>,
+    /// When services are ready.
+    pub ready: Readiness,
 }
 
 /// `x-rolecall.host`.
@@ -130,7 +148,7 @@ impl Extension {
             }
             extension.registries = registries(&top, &mut faults);
             if let Some(ready) = top.get("ready") {
-                extension.ready_timeout = ready_timeout(ready, &mut faults);
+                extension.ready = readiness(ready, &mut faults);
             }
         }
         faults.into_error().map_or(Ok(extension), Err)
@@ -231,16 +249,17 @@ fn registries(top: &Section<'_>, faults: &mut Faults) -> Vec<String> {
     found
 }
 
-fn ready_timeout(node: &Node, faults: &mut Faults) -> Option<Duration> {
-    let section = Section::new(node, "x-rolecall.ready", &["timeout"], faults)?;
-    let text = section.text("timeout", faults)?;
-    match crate::settings::duration(&text) {
-        Ok(duration) => Some(duration),
-        Err(err) => {
-            faults.push(section.get("timeout").unwrap_or(node).fault(section.path("timeout"), err.message));
-            None
+fn readiness(node: &Node, faults: &mut Faults) -> Readiness {
+    let mut ready = Readiness::default();
+    let Some(section) = Section::new(node, "x-rolecall.ready", &["timeout", "stable"], faults) else { return ready };
+    for (key, place) in [("timeout", &mut ready.timeout), ("stable", &mut ready.stable)] {
+        let Some(text) = section.text(key, faults) else { continue };
+        match crate::settings::duration(&text) {
+            Ok(duration) => *place = duration,
+            Err(err) => faults.push(section.get(key).unwrap_or(node).fault(section.path(key), err.message)),
         }
     }
+    ready
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What is known when the steps of a launch are laid out: what has to be, and how it compares with what there is.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use super::{
     images::ImageNeed,
@@ -8,7 +8,7 @@ use super::{
     reconcile::Reconciled,
     volumes::{VolumeAction, VolumeDesired},
 };
-use crate::compose::Project;
+use crate::{compose::Project, manifest::extension::Readiness};
 
 /// What the second graph is made of.
 #[derive(Debug)]
@@ -23,8 +23,8 @@ pub struct Launch<'a> {
     pub volumes: Vec<(VolumeDesired, VolumeAction)>,
     /// Images that the engine does not have.
     pub missing: Vec<ImageNeed>,
-    /// How long a service may take to become ready.
-    pub ready: Duration,
+    /// When services are ready.
+    pub ready: Readiness,
     /// Whether the unit that holds the grace is to be started.
     pub unit: bool,
     /// Ids of images that nothing needs once this run is ready.

@@ -9,7 +9,7 @@ use std::{
 use super::{
     Action, Index, Launch, Plan, Step, grace::Grace, networks::NetworkAction, ports, reconcile, volumes::VolumeAction,
 };
-use crate::compose::Project;
+use crate::{compose::Project, manifest::extension::Readiness};
 
 /// One image: gigabytes over a slow line; the idle timeout of the pull finds what hangs.
 pub(super) const PULL: Duration = Duration::from_secs(30 * 60);
@@ -34,7 +34,7 @@ pub enum Until {
 /// The graph: images, networks and volumes beside each other, each container as soon as its own needs are there, each
 /// start as soon as what it depends on is started, healthy or done.
 pub fn launch_steps(launch: Launch<'_>) -> Plan {
-    let mut builder = Builder { timeout: launch.ready, ..Builder::default() };
+    let mut builder = Builder { ready_when: launch.ready, ..Builder::default() };
     builder.plan.warnings = launch.warnings();
     let changing: BTreeSet<&str> =
         launch.reconciled.steps.iter().filter(|s| acts(s)).map(|s| s.desired.service.as_str()).collect();
@@ -95,7 +95,7 @@ struct Builder {
     stopped: BTreeMap<String, Vec<Index>>,
     started: BTreeMap<String, Vec<Index>>,
     ready: BTreeMap<(String, Until), Index>,
-    timeout: Duration,
+    ready_when: Readiness,
 }
 
 impl Builder {
@@ -225,8 +225,9 @@ impl Builder {
             Until::Healthy => ("healthy", Some(until)),
             Until::Completed => ("completed", Some(until)),
         };
-        let action = Action::Ready { service: service.to_owned(), containers, until: wanted };
-        let index = self.plan.add(Step::new(format!("{name}:{service}"), "", self.timeout, action), needs);
+        let action =
+            Action::Ready { service: service.to_owned(), containers, until: wanted, stable: self.ready_when.stable };
+        let index = self.plan.add(Step::new(format!("{name}:{service}"), "", self.ready_when.timeout, action), needs);
         self.ready.insert((service.to_owned(), until), index);
         Some(index)
     }

@@ -171,6 +171,8 @@ pub enum Action {
         containers: Vec<Rc<reconcile::Step>>,
         /// What is waited for; none: what the service is for.
         until: Option<Until>,
+        /// How long one without a health check has to be up.
+        stable: Duration,
     },
     /// Removes a container that is too many.
     Remove {

@@ -30,7 +30,7 @@ pub enum State {
 pub struct ServiceStatus {
     /// Name of the service.
     pub service: String,
-    /// `running`, `healthy`, `completed`, `waiting` or `failed`.
+    /// `running`, `healthy`, `completed`, `exited (0)` or `failed`.
     pub state: String,
 }
 

@@ -108,15 +108,25 @@ rows! { Engine:
 
     container_exits, Exits, "the command prints a line and exits with 7", Fail(1, "rolecall: FAILED cause=container-failed \
         step=ready:web error=\"container shop-web-1 exited with 7\"*"),
-        || service("    command: [sh, -c, \"echo no such table; exit 7\"]\n").run().says("rolecall:   | no such table");
+        || service("    command: [sh, -c, \"echo no such table; exit 7\"]\nx-rolecall: {}\n").run()
+        .says("rolecall:   | no such table");
 
     container_cannot_start, Exits, "the command is no program of the image", Fail(1, "rolecall: FAILED \
         cause=container-failed step=start:shop-web-1 error=\"could not start container shop-web-1: *no-such-program*\"*"),
         || service("    command: [no-such-program]\n").run();
 
     container_unhealthy, Unhealthy, "the health check fails", Fail(1, "rolecall: FAILED cause=container-unhealthy \
-        step=ready:web error=\"container shop-web-1 is unhealthy: not yet\"*"),
-        || service("    healthcheck: { test: [CMD-SHELL, \"echo not yet; false\"], interval: 1s, retries: 2 }\n").run();
+        step=ready:web error=\"not ready within *: shop-web-1 is unhealthy: not yet\"*"),
+        || service("    healthcheck: { test: [CMD-SHELL, \"echo not yet; false\"], interval: 1s, retries: 2 }\n\
+        x-rolecall: { ready: { timeout: 8s } }\n").run().says("rolecall:   | health check: not yet");
+
+    container_unhealthy_at_first, Unhealthy, "the health check fails for longer than its retries last, then passes",
+        Converge, || service("    ports: [\"8080:80\"]\n    command: [sh, -c, \"sleep 6; touch /tmp/ok; httpd -f -p 80 -h /www\"]\n    \
+        healthcheck: { test: [CMD, test, -e, /tmp/ok], interval: 1s, retries: 1 }\n").run();
+
+    container_ends_later, Exits, "the command exits with 7 after three seconds", Fail(1, "rolecall: FAILED \
+        cause=container-failed step=ready:web error=\"container shop-web-1 exited with 7\"*"),
+        || service("    command: [sh, -c, \"sleep 3; echo no such table; exit 7\"]\nx-rolecall: {}\n").run();
 
     container_never_healthy, Unhealthy, "the health check fails within its start period, which does not end", Fail(1,
         "rolecall: FAILED cause=ready-timeout step=ready:web error=\"not ready within *: shop-web-1 is not healthy \

@@ -75,9 +75,13 @@ impl Bed {
         self.imds.tag("Bootstrap", &format!("s3://{BUCKET}/{prefix}/"));
     }
 
-    /// A project that is one compose file.
+    /// A project that is one compose file. Unless it has an `x-rolecall` of its own, its services are ready a moment
+    /// after their start: most tests are about something else than five seconds without a restart.
     pub fn compose(&self, prefix: &str, compose: &str) {
-        self.project(prefix, &[("compose.yaml", compose)]);
+        let block = compose.ends_with('\n') && compose.lines().any(|line| line == "services:");
+        let short =
+            if block && !compose.contains("x-rolecall") { "x-rolecall: { ready: { stable: 300ms } }\n" } else { "" };
+        self.project(prefix, &[("compose.yaml", &format!("{compose}{short}"))]);
     }
 
     /// Takes a project from a folder of the tests, as it is.

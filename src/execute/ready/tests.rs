@@ -11,10 +11,12 @@ fn add(engine: &MemoryEngine, id: &str, state: Value) {
 }
 
 fn target(id: &str, until: Until) -> Target {
-    Target { id: id.into(), name: id.into(), job: until == Until::Completed, until }
+    let [id, name, project, service] = [id, id, "demo", id].map(String::from);
+    let stable = Duration::from_secs(5);
+    Target { id, name, project, service, job: until == Until::Completed, until, stable, foreign: false }
 }
 
-async fn wait(engine: &Rc<MemoryEngine>, targets: Vec<Target>) -> Result<()> {
+async fn wait(engine: &Rc<MemoryEngine>, targets: Vec<Target>) -> Result<Vec<Reached>> {
     let clock = Rc::new(StillClock::default());
     let retry = Retry::new(clock.clone(), None);
     let ready = Ready { engine: &**engine, clock: &*clock, retry: &retry, project: "demo" };

@@ -27,7 +27,7 @@ fn every_key_is_read() {
     containers-dir: /containers
     prune: true
   registries: [{ auth: s3://bucket/dockercfg }, { auth: s3://bucket/other }]
-  ready: { timeout: 1m30s }
+  ready: { timeout: 1m30s, stable: 750ms }
 ",
     )
     .unwrap();
@@ -43,7 +43,8 @@ fn every_key_is_read() {
     assert_eq!(host.docker.daemon["default-ulimits"]["nofile"]["Hard"], 64000);
     assert!(host.docker.named);
     assert_eq!(found.registries, ["s3://bucket/dockercfg", "s3://bucket/other"]);
-    assert_eq!(found.ready_timeout, Some(Duration::from_secs(90)));
+    let (timeout, stable) = (Duration::from_secs(90), Duration::from_millis(750));
+    assert_eq!(found.ready, Readiness { timeout, stable });
 }
 
 #[test]
@@ -52,7 +53,7 @@ fn what_is_not_said_has_its_default() {
         let found = read(text).unwrap();
         assert_eq!((found.host.upgrade, found.host.prune, found.host.docker.named), (Upgrade::None, false, false));
         assert_eq!(found.host.docker.install, Install::Distro);
-        assert_eq!(found.ready_timeout, None);
+        assert_eq!(found.ready, Readiness { timeout: READY_TIMEOUT, stable: READY_STABLE });
     }
 }
 
@@ -77,6 +78,8 @@ fn what_is_wrong_is_told_with_its_place_and_what_was_meant() {
         ("  registries: [{ auht: s3://b/c }]\n", "3:18", "did you mean 'auth'"),
         ("  registries: [{}]\n", "3:16", "needs 'auth'"),
         ("  ready: { timeout: soon }\n", "3:21", "\"soon\" is not a duration"),
+        ("  ready: { stable: soon }\n", "3:20", "\"soon\" is not a duration"),
+        ("  ready: { stabel: 5s }\n", "3:12", "did you mean 'stable'?"),
         ("  ready: 20m\n", "3:10", "expected a mapping"),
         ("  variables: { A: 'smm:///x' }\n", "3:19", "did you mean 'ssm://'"),
         ("  variables: { A: [x] }\n", "3:19", "expected a reference"),

@@ -22,7 +22,7 @@ fn plan(text: &str, change: impl FnOnce(&mut Launch<'_>)) -> Plan {
         networks: networks::desired(&project, None).into_iter().map(|n| (n, NetworkAction::Create)).collect(),
         volumes: volumes::desired(&project, None).into_iter().map(|v| (v, VolumeAction::Create)).collect(),
         missing: needs,
-        ready: Duration::from_secs(60),
+        ready: crate::manifest::extension::Readiness::default(),
         unit: false,
         replaced_images: Vec::new(),
     };
@@ -208,7 +208,7 @@ fn an_image_that_is_mounted_is_brought_first() {
         networks: Vec::new(),
         volumes: Vec::new(),
         missing: needed,
-        ready: Duration::from_secs(60),
+        ready: crate::manifest::extension::Readiness::default(),
         unit: false,
         replaced_images: Vec::new(),
     });
