@@ -6,10 +6,12 @@
 //! type and convert at the border of their stage.
 
 mod cause;
+mod exit;
 
 use std::{fmt, time::Duration};
 
-pub use cause::{Cause, Exit};
+pub use cause::Cause;
+pub use exit::Exit;
 
 /// Result of everything that can fail in a way that an operator must read.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -30,7 +32,7 @@ pub enum Class {
 /// What went wrong, for a tired human and for the retry loop.
 #[derive(Debug, Clone)]
 pub struct Error {
-    /// Stable cause; decides the exit code.
+    /// Stable cause; decides the exit code, together with the class.
     pub cause: Cause,
     /// Whether another try can help.
     pub class: Class,
@@ -149,7 +151,7 @@ impl Error {
 
     /// The exit code of a run that ends with this error.
     pub fn exit(&self) -> Exit {
-        self.cause.exit()
+        self.cause.exit(self.class)
     }
 }
 

@@ -163,7 +163,7 @@ fn what_was_fetched_changes_no_setting() {
     bed.fails(5, "owner-mismatch");
     bed.compose("app", "services: { web: { image: a } }\n");
     bed.rolecall(&["plan"]).ready().prints("web");
-    bed.fails(1, "engine-unreachable");
+    bed.fails(4, "engine-unreachable");
     assert!(!std::path::Path::new("/nonexistent").exists());
 }
 

@@ -237,7 +237,7 @@ fn what_lies_beside_a_compose_file_needs_signatures_of_its_own() {
     nothing_is_left(&bed.agent);
     bed.aws.store(|s| s.bucket(BUCKET).objects.remove("app/.env"));
     // All is signed: the run gets as far as the engine, which is not there.
-    bed.fails(1, "engine-unreachable");
+    bed.fails(4, "engine-unreachable");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use tracing::{info, warn};
 use super::stages::Session;
 use crate::{
     cli::Wishes,
-    error::{Error, Exit, Result},
+    error::{Class, Error, Exit, Result},
     execute::{
         self, Context, Summary, baked, docker, foreign,
         journal::{Event, Journal},
@@ -31,7 +31,8 @@ use crate::{
     settings::Input,
 };
 
-/// Longest time for fetching a project, with the values that it names, where an older one could stand in.
+/// Longest time for fetching a project, with the values that it names, and for mirrors of packages that do not answer,
+/// if an older project could stand in.
 const FETCH: Duration = Duration::from_secs(60);
 
 /// Longest time for the values of a project that stands in.
@@ -52,7 +53,7 @@ pub(super) struct BringUp<'a> {
 enum Halt {
     /// Nothing of the source has been launched: another project may stand in.
     Early(Error),
-    /// It failed at what the host has to do.
+    /// It failed at what the host has to do, and another try would end in the same way.
     Late(Error),
 }
 
@@ -98,7 +99,8 @@ impl BringUp<'_> {
         let shape = Shape::of(&fetched);
         let prepared = session.prepare(self.facts, self.input, fetched).await.map_err(early)?;
         let session = self.content(&prepared)?;
-        let summary = self.launch(&session, &prepared, true).await?;
+        let preparing = if limited { session.patient_within(FETCH) } else { session.clone() };
+        let summary = self.launch((&preparing, &session), &prepared, true).await?;
         if let Err(err) = self.keep(shape, &prepared) {
             warn!("the project is ready, and cannot be kept for a boot without its source: {err}");
         }
@@ -131,12 +133,18 @@ impl BringUp<'_> {
         kept::forget_baked(&self.session.paths)
     }
 
-    /// The two graphs of a run. `refresh`: whether images that are there are asked for again, where they say so.
-    async fn launch(&self, session: &Session, prepared: &Prepared, refresh: bool) -> Result<Summary, Halt> {
+    /// The two graphs of a run, each with its session: what the host needs, and the containers. `refresh`: whether images
+    /// that are there are asked for again, where they say so.
+    async fn launch(
+        &self,
+        (preparing, session): (&Session, &Session),
+        prepared: &Prepared,
+        refresh: bool,
+    ) -> Result<Summary, Halt> {
         let plan_step = |err: Error| err.step("plan");
         prepared.manifest.project.as_deref().map_or(Ok(()), ports::check).map_err(plan_step)?;
+        let mut summary = execute::run(&self.host_steps(prepared), &self.context(preparing, prepared)?).await?;
         let cx = self.context(session, prepared)?;
-        let mut summary = execute::run(&self.host_steps(prepared), &cx).await?;
         let Some(project) = &prepared.manifest.project else { return Ok(summary) };
         self.reporter.borrow_mut().update(|status| status.project = Some(project.name.clone()));
         let Wishes { remove_orphans } = self.wishes;
@@ -174,20 +182,21 @@ impl BringUp<'_> {
         session.context(prepared, self.facts, self.input, Rc::clone(self.journal), watcher)
     }
 
-    /// Starts what there is, since `err` keeps the source from being used. Only where the source is out of reach or
-    /// makes no valid project is that an end that systemd and an operator may take for good.
+    /// Starts what there is, since `err` keeps the source from being used. Only if the source is out of reach or makes no
+    /// valid project is that an end that systemd and an operator may take for good: after any other failure, a mirror of
+    /// packages that does not answer for one, the source is known and still to be launched.
     async fn stand_in(&self, kept: &Kept, err: Error) -> Result<Summary> {
         let what = kept.told();
         warn!(cause = err.cause.code(), "{err}; going on with {what}");
         let done = match self.kept(kept).await {
-            Ok(prepared) => self.launch(self.session, &prepared, false).await.map_err(Halt::into_inner),
+            Ok(prepared) => self.launch((self.session, self.session), &prepared, false).await.map_err(Halt::into_inner),
             Err(why) => {
                 warn!(cause = why.cause.code(), "starting the containers that are there, by their labels: {why}");
                 self.remembered(kept, why).await
             }
         };
         match done {
-            Ok(summary) if matches!(err.exit(), Exit::Unreachable | Exit::Manifest) => {
+            Ok(summary) if matches!(err.cause.exit(Class::Permanent), Exit::Unreachable | Exit::Manifest) => {
                 let told = format!("started {what}");
                 self.reporter.borrow_mut().update(|status| status.warnings.push(format!("{told}: {err}")));
                 eprint!("{}", console::warning(&err, &told));

@@ -62,6 +62,14 @@ impl Session {
         Self { retry: self.retry.clone().patient(patience.map(|patience| self.start + patience)), ..self.clone() }
     }
 
+    /// The same, where nobody outside is waited for longer than `most` from now, and never for more than half of what is
+    /// left: something is to follow. What is under way may still take its time.
+    #[must_use]
+    pub fn patient_within(&self, most: Duration) -> Self {
+        let half = self.retry.remaining().map_or(most, |left| left / 2);
+        Self { retry: self.retry.clone().sooner(self.world.clock.now() + most.min(half)), ..self.clone() }
+    }
+
     /// Time since the command began.
     pub fn elapsed(&self) -> Duration {
         self.world.clock.now().saturating_sub(self.start)

@@ -119,6 +119,11 @@ const PERMANENT: &[(&str, Cause, &str)] = &[
     ("runtime create failed", Cause::ContainerFailed, ""),
     ("failed to create task", Cause::ContainerFailed, ""),
     ("failed to create shim", Cause::ContainerFailed, ""),
+    (
+        "failed to initialize logging driver",
+        Cause::ContainerFailed,
+        "correct `logging` of the service, or what it names",
+    ),
     ("could not select device driver", Cause::ContainerFailed, "the host lacks this device or its driver"),
     ("oci runtime", Cause::ContainerFailed, ""),
     ("error mounting", Cause::ContainerFailed, ""),
@@ -143,10 +148,67 @@ const CROSSED: &[&str] = &["is already in use", "is already in progress", "is am
 /// What an engine says that is about to end, or has only just come up.
 const PASSING: &[&str] = &["failed to update store", "context canceled", "shutting down", "transport is closing"];
 
+/// Words of an engine that could not reach what a container needs from elsewhere: the service of its log driver, the
+/// server of an NFS volume, a network plugin. As Go and the kernel phrase it, and the SDKs of the cloud.
+const OUT_OF_REACH: &[&str] = &[
+    "connection refused",
+    "connection reset",
+    "connection timed out",
+    "no route to host",
+    "host is down",
+    "network is unreachable",
+    "no such host",
+    "i/o timeout",
+    "tls handshake timeout",
+    "server misbehaving",
+    "temporary failure in name resolution",
+    "context deadline exceeded",
+    "exceeded maximum number of attempts",
+    "send request failed",
+    "throttlingexception",
+    "serviceunavailable",
+    // Role credentials take a moment to arrive at boot.
+    "nocredentialproviders",
+    "no ec2 imds role found",
+];
+
+/// What needs something from elsewhere to start, and what an operator looks at.
+const ELSEWHERE: &[(&str, &str)] = &[
+    (
+        "logging driver",
+        "the log driver of the service does not reach its destination: see `logging` and the route to it",
+    ),
+    ("mount", "the server of the volume does not answer: see its address and the route to it"),
+];
+
+/// The error for something outside the engine that did not answer, or that refused the role of this instance.
+fn from_elsewhere(lower: &str, told: &str) -> Option<Error> {
+    let place = ELSEWHERE.iter().find(|(words, _)| lower.contains(words));
+    let cause = if place.is_some() { Cause::ContainerFailed } else { Cause::EngineRefused };
+    if OUT_OF_REACH.iter().any(|words| lower.contains(words)) {
+        let error = Error::new(cause, told).transient();
+        return Some(match place {
+            Some((_, advice)) => error.hint(*advice),
+            None => error,
+        });
+    }
+    let denied =
+        lower.contains("logging driver") && (lower.contains("accessdenied") || lower.contains("not authorized"));
+    denied.then(|| {
+        let error = Error::new(cause, told).class(Class::Denied);
+        error
+            .need("logs:CreateLogStream, logs:PutLogEvents")
+            .hint("allow the instance's role what its log driver needs")
+    })
+}
+
 /// The engine answered, and refused.
 fn refused(attempted: &str, status: u16, message: &str) -> Error {
     let lower = message.to_lowercase();
     let told = format!("{attempted}: {}", sentence(message));
+    if let Some(error) = from_elsewhere(&lower, &told) {
+        return error;
+    }
     let known = PERMANENT.iter().find(|(words, ..)| lower.contains(words));
     let error = match known {
         Some((_, cause, advice)) => {

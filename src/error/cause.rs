@@ -1,27 +1,24 @@
 //! The causes of failures: what each means, which exit code it is, and what to do about it. docs/errors.md is written
 //! from here.
 
-/// Exit codes of the program. Service managers and scripts decide by them, so they never change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
-    /// A step failed; the journal and the console line name it.
-    Step = 1,
-    /// Flags, environment, config.toml or a source that cannot mean anything.
-    Usage = 2,
-    /// The manifest is invalid: running again without a change cannot help.
-    Manifest = 3,
-    /// Facts or source could not be reached: running again may help.
-    Unreachable = 4,
-    /// A checksum, a signature or an owner is not what it has to be.
-    Integrity = 5,
-    /// Another run holds the lock.
-    Locked = 6,
+use super::{
+    Class,
+    exit::{Exit, Rule},
+};
+
+macro_rules! rule {
+    (ByClass) => {
+        Rule::ByClass
+    };
+    ($exit:ident) => {
+        Rule::Always(Exit::$exit)
+    };
 }
 
 macro_rules! causes {
     ($(
         $(#[doc = $meaning:literal])*
-        $name:ident = $code:literal, $exit:ident, need $need:literal, remedy $remedy:literal;
+        $name:ident = $code:literal, $rule:ident, need $need:literal, remedy $remedy:literal;
     )*) => {
         /// Stable cause of a failure: the `cause=` of the console line. Codes are never renamed.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,9 +33,8 @@ macro_rules! causes {
                 match self { $(Cause::$name => $code),* }
             }
 
-            /// The exit code that a run ends with when this cause ended it.
-            pub const fn exit(self) -> Exit {
-                match self { $(Cause::$name => Exit::$exit),* }
+            const fn rule(self) -> Rule {
+                match self { $(Cause::$name => rule!($rule)),* }
             }
 
             /// What it means, for documentation.
@@ -57,6 +53,19 @@ macro_rules! causes {
             }
         }
     };
+}
+
+impl Cause {
+    /// The exit code of a run that a failure of this cause and class ended.
+    pub const fn exit(self, class: Class) -> Exit {
+        self.rule().exit(class)
+    }
+
+    /// The exit codes that this cause can have, for documentation.
+    pub fn exits(self) -> Vec<Exit> {
+        let (lasting, passing) = (self.exit(Class::Permanent), self.exit(Class::Transient));
+        if lasting == passing { vec![lasting] } else { vec![lasting, passing] }
+    }
 }
 
 causes! {
@@ -185,23 +194,27 @@ causes! {
         need "an end within its time",
         remedy "read its last lines; make it faster, or the deadline longer";
     /// The package manager failed.
-    PackagesFailed = "packages-failed", Step,
+    PackagesFailed = "packages-failed", ByClass,
         need "a package manager that works",
         remedy "read its last lines; look at mirrors, proxy and disk, then run again";
     /// Docker is absent and could not be installed.
-    DockerInstall = "docker-install", Step,
+    DockerInstall = "docker-install", ByClass,
         need "Docker",
         remedy "look at the package mirror, or bake Docker into the image";
     /// daemon.json could not be merged, or the daemon does not come up with it.
-    DockerConfig = "docker-config", Step,
+    DockerConfig = "docker-config", ByClass,
         need "a daemon.json that the daemon takes",
         remedy "correct x-rolecall.host.docker.daemon, or the daemon.json of the host";
+    /// systemd refused a request, or did not answer.
+    ServiceManager = "service-manager", ByClass,
+        need "a service manager that answers",
+        remedy "look at systemctl list-jobs and journalctl --boot; then run again";
     /// The engine does not answer.
-    EngineUnreachable = "engine-unreachable", Step,
+    EngineUnreachable = "engine-unreachable", ByClass,
         need "a Docker engine that answers",
         remedy "look at journalctl --unit docker, or correct DOCKER_HOST";
     /// The engine refused a request.
-    EngineRefused = "engine-refused", Step,
+    EngineRefused = "engine-refused", ByClass,
         need "a request that the engine takes",
         remedy "correct what the engine names in the project; its log says more";
     /// The registry has no such image.
@@ -213,11 +226,11 @@ causes! {
         need "credentials for the registry",
         remedy "allow ecr:GetAuthorizationToken and ecr:BatchGetImage, or name credentials under x-rolecall.registries";
     /// An image could not be pulled.
-    ImagePull = "image-pull", Step,
+    ImagePull = "image-pull", ByClass,
         need "the whole image",
         remedy "look at route and proxy to the registry and at the disk; what came is kept for the next try";
     /// A container exited, or could not be started.
-    ContainerFailed = "container-failed", Step,
+    ContainerFailed = "container-failed", ByClass,
         need "a container that keeps running",
         remedy "read its last lines: docker logs NAME";
     /// A container's health check still failed when the time to become ready was up.
@@ -229,9 +242,9 @@ causes! {
         need "services that are ready in time",
         remedy "read the last lines of what is not ready, or raise x-rolecall.ready.timeout";
     /// The deadline of the run or of a step passed.
-    Deadline = "deadline", Step,
+    Deadline = "deadline", ByClass,
         need "more time",
-        remedy "look which step took it (rolecall status), or raise --deadline";
+        remedy "see which step took the time (rolecall status), or raise --deadline; it is tried again";
     /// A machine that is to become an image still has what is an instance's.
     InUse = "in-use", Step,
         need "a machine on which nothing of a project is left",

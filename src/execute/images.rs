@@ -104,6 +104,7 @@ impl Images {
                 // What came last says more than that time was up.
                 (Cause::Deadline, Some(last)) => {
                     Error::new(Cause::ImagePull, format!("could not pull image {} in time: {last}", need.image))
+                        .transient()
                 }
                 _ => err.instead_of_deadline(Cause::ImagePull),
             });

@@ -42,7 +42,7 @@ pub use context::{Context, Progress};
 pub use machine::Outcome;
 
 use crate::{
-    error::{Error, Result},
+    error::{Error, Exit, Result},
     execute::journal::Event,
     plan::{Plan, Step},
     retry::seconds,
@@ -64,7 +64,7 @@ impl std::ops::AddAssign for Summary {
 /// Carries out the plan.
 ///
 /// # Errors
-/// The first failure, once everything that does not depend on it has ended.
+/// The first failure for which trying again helps, else the first, once everything that does not depend on it has ended.
 pub async fn run(plan: &Plan, cx: &Context) -> Result<Summary> {
     let mut walk = plan.graph.walk();
     let mut running = FuturesUnordered::new();
@@ -88,7 +88,12 @@ pub async fn run(plan: &Plan, cx: &Context) -> Result<Summary> {
                 error!(step = name, cause = err.cause.code(), "{err}");
                 walk.failed(index);
                 cx.tell(Progress::Failed(name));
-                failure.get_or_insert(err);
+                // As long as one of several failures can get better, the run is worth another try; what cannot is the
+                // verdict once it is all that is left.
+                let better = failure.as_ref().is_some_and(|first| first.exit() != Exit::Unreachable);
+                if failure.is_none() || (better && err.exit() == Exit::Unreachable) {
+                    failure = Some(err);
+                }
             }
         }
     }

@@ -124,6 +124,13 @@ impl Retry {
         self
     }
 
+    /// The same, where nobody outside is waited for after `until` or an earlier time that is set already.
+    #[must_use]
+    pub fn sooner(mut self, until: Duration) -> Self {
+        self.patient_until = Some(self.patient_until.map_or(until, |set| set.min(until)));
+        self
+    }
+
     /// The same, and whatever is tried again is told to `witness`.
     #[must_use]
     pub fn witnessed(mut self, witness: Witness) -> Self {
@@ -213,7 +220,7 @@ impl Retry {
             Cause::EngineUnreachable
                 | Cause::EngineRefused
                 | Cause::ContainerFailed
-                | Cause::PackagesFailed
+                | Cause::ServiceManager
                 | Cause::Io
         );
         self.patient_until.filter(|_| !own)

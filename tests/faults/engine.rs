@@ -6,7 +6,7 @@ use rustix::process::Signal;
 
 use super::{
     Must::{Converge, Fail},
-    machines::{Done, Machine},
+    machines::{Done, Machine, nobody},
     rows,
 };
 use crate::support::{
@@ -59,7 +59,7 @@ rows! { Engine:
     engine_slow, Late, "each answer takes half a second", Converge,
         || faulty(&[Fault::on("/", Kind::Delay(Duration::from_millis(500)))]).run();
 
-    engine_refused, Refused, "it never comes up", Fail(1, "rolecall: FAILED cause=engine-unreachable step=docker \
+    engine_refused, Refused, "it never comes up", Fail(4, "rolecall: FAILED cause=engine-unreachable step=docker \
         error=\"could not ask for its version the engine at unix://*: * (* tries in *)\"*"), || {
         let machine = Machine::compose(ONE).deadline(6);
         machine.bed.engine().stay_down();
@@ -84,11 +84,11 @@ rows! { Engine:
         machine.env("DOCKER_HOST", |_| relay.host()).deadline(60).run()
     };
 
-    engine_hangs, Hangs, "it says nothing of itself after its headers, for ever", Fail(1, "rolecall: FAILED \
+    engine_hangs, Hangs, "it says nothing of itself after its headers, for ever", Fail(4, "rolecall: FAILED \
         cause=engine-unreachable step=plan error=\"ask the engine what it is: no answer within *\"*"),
         || faulty(&[Fault::on("/info", Kind::Hang(0))]).deadline(8).run();
 
-    engine_silent_create, Hangs, "the answer to creating a container never comes", Fail(1, "rolecall: FAILED \
+    engine_silent_create, Hangs, "the answer to creating a container never comes", Fail(4, "rolecall: FAILED \
         cause=engine-unreachable step=container:shop-web-1 error=\"create shop-web-1: no answer within *\"*"),
         || faulty(&[Fault::on("/containers/create", Kind::Silence)]).deadline(8).run();
 
@@ -98,7 +98,7 @@ rows! { Engine:
             Fault::on("/start", broken()).times(2),
         ]).run();
 
-    engine_broken, Burst, "every answer to creating a container is HTTP 500", Fail(1, "rolecall: FAILED \
+    engine_broken, Burst, "every answer to creating a container is HTTP 500", Fail(4, "rolecall: FAILED \
         cause=engine-refused step=container:shop-web-1 error=\"could not create container shop-web-1: internal error of the \
         engine (* tries in *)\"*"), || faulty(&[Fault::on("/containers/create", broken())]).deadline(8).run();
 
@@ -110,6 +110,13 @@ rows! { Engine:
         step=ready:web error=\"container shop-web-1 exited with 7\"*"),
         || service("    command: [sh, -c, \"echo no such table; exit 7\"]\nx-rolecall: {}\n").run()
         .says("rolecall:   | no such table");
+
+    engine_log_driver, Refused, "the server of a log driver never listens", Fail(4, "rolecall: FAILED cause=container-failed \
+        step=start:shop-web-1 error=\"could not start container shop-web-1: *logging driver: *connection refused (* tries in *)\" \
+        need=* hint=\"the log driver of the service does not reach its destination: *\""), || {
+        let address = nobody();
+        service(&format!("    logging: {{ driver: fluentd, options: {{ fluentd-address: \"{address}\" }} }}\n")).deadline(8).run()
+    };
 
     container_cannot_start, Exits, "the command is no program of the image", Fail(1, "rolecall: FAILED \
         cause=container-failed step=start:shop-web-1 error=\"could not start container shop-web-1: *no-such-program*\"*"),

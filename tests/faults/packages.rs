@@ -125,7 +125,7 @@ rows! { Packages:
 
     packages_closed, Refused, "four connections are closed unanswered", Converge, || faulty("/", Kind::Drop, 4).run();
 
-    packages_refused, Refused, "the mirror never listens", Fail(1, "rolecall: FAILED cause=packages-failed step=packages \
+    packages_refused, Refused, "the mirror never listens", Fail(4, "rolecall: FAILED cause=packages-failed step=packages \
         error=\"could not fetch package lists: exit 100: *onnection refused* (* tries in *)\"*"), || {
         with(|_| format!("http://{}", nobody()), Duration::ZERO, ":").deadline(15).run()
     };
@@ -135,7 +135,7 @@ rows! { Packages:
     packages_truncated, Truncated, "two packages end in the middle", Converge,
         || faulty(DEB, Kind::Cut(50_000), 2).run();
 
-    packages_hang_for_ever, Hangs, "every package stops after its headers", Fail(1, "rolecall: FAILED \
+    packages_hang_for_ever, Hangs, "every package stops after its headers", Fail(4, "rolecall: FAILED \
         cause=packages-failed step=packages error=\"could not install rolecall-hello: apt-get did not end within *\"*"), || faulty(DEB, Kind::Hang(0), usize::MAX).deadline(15).run();
 
     packages_burst, Burst, "two packages and two lists are HTTP 503", Converge, || {
@@ -148,17 +148,17 @@ rows! { Packages:
         faulty(DEB, Kind::Answer(Reply::new(429, "").with("retry-after", 1)), 2).run()
     };
 
-    packages_throttled, Throttled, "every package is HTTP 429", Fail(1, "rolecall: FAILED cause=packages-failed step=packages \
+    packages_throttled, Throttled, "every package is HTTP 429", Fail(4, "rolecall: FAILED cause=packages-failed step=packages \
         error=\"could not install rolecall-hello: exit 100: *\"*"),
         || faulty(DEB, status(429), usize::MAX).deadline(15).run();
 
     packages_corrupt, Checksum, "one package has a byte changed", Converge, || faulty(DEB, Kind::Corrupt, 1).run();
 
-    packages_corrupt_for_ever, Checksum, "every package has a byte changed", Fail(1, "rolecall: FAILED \
+    packages_corrupt_for_ever, Checksum, "every package has a byte changed", Fail(4, "rolecall: FAILED \
         cause=packages-failed step=packages error=\"could not install rolecall-hello: *\"*"),
         || faulty(DEB, Kind::Corrupt, usize::MAX).deadline(15).run();
 
-    packages_clock, Skewed, "the lists of the mirror are of a time that is 20 minutes ahead", Fail(1, "rolecall: FAILED \
+    packages_clock, Skewed, "the lists of the mirror are of a time that is 20 minutes ahead", Fail(4, "rolecall: FAILED \
         cause=packages-failed step=packages error=\"could not fetch package lists: exit 100: E: Release file for * is not valid \
         yet (invalid for another *). Updates for this repository will not be applied. (* tries in *)\" *hint=\"the clock of this machine is off: check chrony or \
         systemd-timesyncd\""), || with(Server::url, Duration::from_secs(20 * 60), ":").deadline(15).run();
@@ -173,7 +173,7 @@ rows! { Packages:
 
     packages_lock, Locked, "another process holds the lock of dpkg for three seconds", Converge, || held(3).run();
 
-    packages_lock_for_ever, Locked, "another process never lets go of the lock of dpkg", Fail(1, "rolecall: FAILED \
+    packages_lock_for_ever, Locked, "another process never lets go of the lock of dpkg", Fail(4, "rolecall: FAILED \
         cause=packages-failed step=packages error=\"lock /var/lib/dpkg/lock-frontend is still held by python3 (pid *) after *\" *hint=\"see what that process waits for; `rolecall run` can be started again at any time\""),
         || held(20).deadline(6).run();
 }

@@ -53,7 +53,7 @@ rows! { Registry:
         })
     };
 
-    registry_refused, Refused, "nobody ever listens", Fail(1, "rolecall: FAILED cause=image-pull \
+    registry_refused, Refused, "nobody ever listens", Fail(4, "rolecall: FAILED cause=image-pull \
         step=image:127.0.0.1:*/app/web:1 error=\"could not pull image 127.0.0.1:*/app/web:1: *connection refused (* tries in *)\"*"), || elsewhere().0.deadline(15).run();
 
     registry_reset, Reset, "one layer is cut by a reset", Converge,
@@ -62,7 +62,7 @@ rows! { Registry:
     registry_truncated, Truncated, "one layer ends in the middle", Converge,
         || faulty(&layer(), Kind::Cut(1000), 1).run();
 
-    registry_hangs_for_ever, Hangs, "every layer stops after its headers", Fail(1, "rolecall: FAILED cause=image-pull \
+    registry_hangs_for_ever, Hangs, "every layer stops after its headers", Fail(4, "rolecall: FAILED cause=image-pull \
         step=image:127.0.0.1:*/app/web:1 error=\"could not pull image 127.0.0.1:*/app/web:1 in time: * MB of * MB came, and the \
         engine last said '*'\"*"),
         || faulty(&layer(), Kind::Hang(0), usize::MAX).deadline(12).run();
@@ -73,7 +73,7 @@ rows! { Registry:
     registry_asks_for_patience, RetryAfter, "two manifests are HTTP 429 with Retry-After: 1", Converge,
         || faulty(MANIFEST, busy(Some(1)), 2).run();
 
-    registry_throttled, Throttled, "every manifest is HTTP 429", Fail(1, "rolecall: FAILED cause=image-pull \
+    registry_throttled, Throttled, "every manifest is HTTP 429", Fail(4, "rolecall: FAILED cause=image-pull \
         step=image:127.0.0.1:*/app/web:1 error=\"could not pull image 127.0.0.1:*/app/web:1: toomanyrequests* \
         (* tries in *)\" *hint=\"127.0.0.1:* limits how often it is asked*\""),
         || faulty(MANIFEST, busy(None), usize::MAX).deadline(15).run();

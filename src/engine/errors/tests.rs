@@ -104,6 +104,33 @@ fn every_answer_of_the_engine_has_a_class() {
     }
 }
 
+/// As Docker 20.10 and 29, the kernel and the SDKs of the cloud phrase it.
+#[test]
+fn log_drivers_and_file_servers_have_a_class() {
+    use Class::{Denied, Permanent, Transient};
+    const LOG: &str = "failed to create task for container: failed to initialize logging driver: ";
+    const NFS: &str = "error while mounting volume '/var/lib/docker/volumes/a/_data': failed to mount local volume: mount \
+        :/export:/var/lib/docker/volumes/a/_data, data: addr=10.0.0.9: ";
+    let table = [
+        (LOG, "dial tcp 127.0.0.1:24224: connect: connection refused", Transient),
+        (LOG, "dial tcp: lookup logs.eu-west-1.amazonaws.com: no such host", Transient),
+        (LOG, "failed to create Cloudwatch log stream: RequestError: send request failed", Transient),
+        (LOG, "failed to create Cloudwatch log stream: NoCredentialProviders: no valid providers in chain", Transient),
+        (LOG, "failed to create Cloudwatch log stream: ThrottlingException: Rate exceeded", Transient),
+        (LOG, "failed to create Cloudwatch log stream: AccessDeniedException: User: arn is not authorized", Denied),
+        (LOG, "failed to create Cloudwatch log stream: ResourceNotFoundException: the log group", Permanent),
+        (LOG, "unknown log opt 'x' for fluentd log driver", Permanent),
+        (NFS, "connection refused", Transient),
+        (NFS, "no route to host", Transient),
+        (NFS, "invalid argument", Permanent),
+    ];
+    for (status, (start, end, class)) in [400, 500].into_iter().flat_map(|s| table.map(|row| (s, row))) {
+        let told = refused("could not start container web", status, &format!("{start}{end}"));
+        assert_eq!((told.cause, told.class), (Cause::ContainerFailed, class), "{status} {start}{end}");
+        assert!(told.hint.is_some() || class == Permanent, "{told}");
+    }
+}
+
 #[test]
 fn an_engine_that_is_not_there_is_waited_for() {
     let engine = |err: Bollard| {

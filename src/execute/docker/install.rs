@@ -1,6 +1,6 @@
 //! Installing the engine. Its settings are written first, so that the one start is the right one.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use tracing::info;
 use url::Url;
@@ -149,7 +149,7 @@ impl Docker {
         let tar = ["tar", "--extract", "--gzip", "--no-same-owner", "--strip-components=1", "--file"];
         let paths = [packed.to_string_lossy(), "--directory".into(), temp.path().to_string_lossy()];
         let argv = tar.iter().map(ToString::to_string).chain(paths.iter().map(ToString::to_string));
-        let done = self.machine.run(Command::new(argv).timeout(Duration::from_secs(300)), &mut |_| ()).await?;
+        let done = self.machine.run(Command::new(argv), &mut |_| ()).await?;
         let has = |name: &str| temp.path().join(name).is_file();
         if done.code != 0 || !has("dockerd") || !has("containerd") {
             return Err(Error::new(

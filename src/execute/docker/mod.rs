@@ -170,6 +170,8 @@ impl Docker {
             Cause::DockerConfig,
             format!("the engine does not come up with the merged {}; {then}", path.display()),
         )
+        // An engine that was only too slow may come up in time at another try.
+        .class(err.class)
         .hint("correct x-rolecall.host.docker; the lines below are the engine's own")
         .output(err.output)
     }

@@ -64,6 +64,7 @@ impl Docker {
                 let waited = seconds(now - begin);
                 let message = format!("the engine did not answer within {waited}: {state}");
                 return Err(Error::new(Cause::EngineUnreachable, message)
+                    .transient()
                     .hint("see `systemctl list-jobs` and `journalctl -u docker`")
                     .output(self.last_lines(booted).await));
             }

@@ -1,7 +1,5 @@
 //! Amazon Linux 2023, Fedora and their like.
 
-use std::time::Duration;
-
 use super::{Signs, exists, failure, locks};
 use crate::{
     error::Result,
@@ -31,7 +29,7 @@ const MIRRORS: Policy = Policy::SERVICE.attempt_timeout(None).ends_itself();
 
 pub(super) async fn missing(machine: &Machine, names: &[String]) -> Result<Vec<String>> {
     let query = Command::new(["rpm", "--query", "--whatprovides"].map(String::from).into_iter().chain(names.to_vec()));
-    let all = machine.run(query.timeout(Duration::from_secs(60)), &mut |_| ()).await?;
+    let all = machine.run(query, &mut |_| ()).await?;
     if all.code == 0 {
         return Ok(Vec::new());
     }

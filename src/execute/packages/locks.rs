@@ -32,6 +32,7 @@ pub(super) async fn wait(machine: &Machine, files: &[&str]) -> Result<()> {
             let waited = crate::retry::seconds(machine.clock.now() - start);
             let message = format!("lock {} is still held by {} after {waited}", file.display(), who());
             return Err(Error::new(Cause::PackagesFailed, message)
+                .transient()
                 .hint("see what that process waits for; `rolecall run` can be started again at any time"));
         }
         let now = machine.clock.now();
