@@ -25,7 +25,7 @@ use crate::{
     fetch::kept::{self, Good, Kept, Shape},
     host::systemd,
     manifest::{Manifest, extension::Extension, prepare::Prepared},
-    plan::{Plan, host_steps, ports},
+    plan::{Plan, checks, host_steps},
     report::{console, reporter::Reporter},
     retry::millis,
     settings::Input,
@@ -142,7 +142,7 @@ impl BringUp<'_> {
         refresh: bool,
     ) -> Result<Summary, Halt> {
         let plan_step = |err: Error| err.step("plan");
-        prepared.manifest.project.as_deref().map_or(Ok(()), ports::check).map_err(plan_step)?;
+        self.check(prepared, refresh).map_err(plan_step)?;
         let mut summary = execute::run(&self.host_steps(prepared), &self.context(preparing, prepared)?).await?;
         let cx = self.context(session, prepared)?;
         let Some(project) = &prepared.manifest.project else { return Ok(summary) };
@@ -159,15 +159,33 @@ impl BringUp<'_> {
         Ok(summary)
     }
 
+    /// Refuses what is wrong before anything is done, and tells what is odd. A project that stands in was ready here
+    /// once: it is started in spite of what a newer version finds wrong with it.
+    fn check(&self, prepared: &Prepared, strict: bool) -> Result<()> {
+        let findings = checks::of(prepared);
+        let mut warnings = findings.warnings();
+        match findings.into_error() {
+            Some(err) if strict => return Err(err),
+            Some(err) => warnings.push(err.message),
+            None => {}
+        }
+        self.warn(warnings);
+        Ok(())
+    }
+
+    fn warn(&self, warnings: Vec<String>) {
+        for warning in &warnings {
+            warn!("{warning}");
+        }
+        self.reporter.borrow_mut().update(|status| status.warnings.extend(warnings));
+    }
+
     fn host_steps(&self, prepared: &Prepared) -> Plan {
         host_steps(prepared, &self.facts.instance_id, baked::upgraded(&self.session.paths))
     }
 
     async fn carry_out(&self, plan: &Plan, cx: &Context) -> Result<Summary> {
-        for warning in &plan.warnings {
-            warn!("{warning}");
-        }
-        self.reporter.borrow_mut().update(|status| status.warnings.extend(plan.warnings.iter().cloned()));
+        self.warn(plan.warnings.clone());
         launch::announce(cx, plan)?;
         let summary = execute::run(plan, cx).await?;
         readiness::confirm(cx, plan).await?;

@@ -1,9 +1,6 @@
 //! `rolecall iam`: the least policy for the role of instances that run a project.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use tracing::warn;
 
@@ -12,9 +9,8 @@ use crate::{
     cli::IamArgs,
     compose::Project,
     error::{Cause, Error, Result},
-    fetch::{Kind, recognise},
     iam::{Asked, Beside, Besides, Needs, Scope, Unknown},
-    manifest::{self, Reading, extension::Extension, prepare},
+    manifest::{self, Reading, extension::Extension},
     redact::Secret,
     settings::{Source, did_you_mean},
 };
@@ -34,7 +30,8 @@ pub fn iam(args: &IamArgs) -> Result<u8> {
     let reading = offline::reading(&args.file, args.environment.clone())?;
     let source = source(args, &reading)?;
     let files = Asked::new(&reading.dir);
-    let read = if is_project(&reading)? { read(args, &scope, &given, reading, &files)? } else { Read::default() };
+    let read =
+        if offline::is_project(&reading)? { read(args, &scope, &given, reading, &files)? } else { Read::default() };
     let beside = match &source {
         Source::Object { .. } => files.beside(&source.last_part(), &read.projects),
         _ => Beside::default(),
@@ -159,27 +156,6 @@ fn source(args: &IamArgs, reading: &Reading) -> Result<Source> {
         }
         source => Ok(source),
     }
-}
-
-/// Whether there is a compose project, or only scripts.
-fn is_project(reading: &Reading) -> Result<bool> {
-    let read = |path: &Path| std::fs::read(path).map_err(|err| Error::io("read", path, &err));
-    if let Some(file) = reading.files.first() {
-        return Ok(recognise(&file.display().to_string(), &read(file)?)? == Kind::Compose);
-    }
-    let dir = &reading.dir;
-    if prepare::has_compose(|name| dir.join(name).is_file(), || read(&dir.join(".env")).ok()) {
-        return Ok(true);
-    }
-    let scripts = [dir.clone(), dir.join("bootstrap")].into_iter().any(|folder| {
-        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        entries.into_iter().any(|entry| entry.file_name().as_encoded_bytes().ends_with(b".sh"))
-    });
-    if scripts {
-        return Ok(false);
-    }
-    let message = format!("{} has neither a compose file nor scripts", dir.display());
-    Err(Error::new(Cause::SourceUnrecognised, message).need("compose.yaml, or *.sh"))
 }
 
 fn besides(args: &IamArgs) -> Result<Besides> {

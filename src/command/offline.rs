@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, path::Path};
 use crate::{
     compose::Files,
     error::{Cause, Error, Result},
-    manifest::{self, Reading, extension::Extension},
+    fetch::{Kind, recognise},
+    manifest::{self, Reading, extension::Extension, prepare},
     redact::Secret,
     settings,
 };
@@ -28,6 +29,30 @@ pub(super) fn reading(file: &Path, environment: Option<String>) -> Result<Readin
         reading.files = vec![file];
     }
     Ok(reading)
+}
+
+/// Whether it is a compose project, or scripts alone.
+///
+/// # Errors
+/// It is neither, or cannot be read.
+pub(super) fn is_project(reading: &Reading) -> Result<bool> {
+    let read = |path: &Path| std::fs::read(path).map_err(|err| Error::io("read", path, &err));
+    if let Some(file) = reading.files.first() {
+        return Ok(recognise(&file.display().to_string(), &read(file)?)? == Kind::Compose);
+    }
+    let dir = &reading.dir;
+    if prepare::has_compose(|name| dir.join(name).is_file(), || read(&dir.join(".env")).ok()) {
+        return Ok(true);
+    }
+    let scripts = [dir.clone(), dir.join("bootstrap")].into_iter().any(|folder| {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.into_iter().any(|entry| entry.file_name().as_encoded_bytes().ends_with(b".sh"))
+    });
+    if scripts {
+        return Ok(false);
+    }
+    let message = format!("{} has neither a compose file nor scripts", dir.display());
+    Err(Error::new(Cause::SourceUnrecognised, message).need("compose.yaml, or *.sh"))
 }
 
 /// The roles that are meant: those given, else sets that reach each service on some way.

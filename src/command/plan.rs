@@ -13,7 +13,7 @@ use crate::{
         look::{self, Look},
         perform,
     },
-    plan::{Plan, host_steps, ports, render},
+    plan::{Plan, checks, host_steps, render},
     settings::Flags,
 };
 
@@ -35,11 +35,12 @@ pub async fn plan(flags: &Flags, wishes: Wishes, json: bool) -> Result<u8> {
     input.trust.serials = serials;
     let fetched = session.fetch(&facts, &input).await.map_err(|err| err.step("fetch"))?;
     let prepared = session.prepare(&facts, &input, fetched).await.map_err(|err| err.step("fetch"))?;
-    prepared.manifest.project.as_deref().map_or(Ok(()), ports::check).map_err(|err| err.step("plan"))?;
+    let warnings = checks::of(&prepared).into_result().map_err(|err| err.step("plan"))?;
     let journal = Journal::reading(&session.paths.journal(), &facts.instance_id);
     let journal = Rc::new(RefCell::new(journal));
     let cx = session.context(&prepared, &facts, &input, journal, Box::new(|_| {}))?;
     let mut seen = render::Foreseen::default();
+    seen.add(Plan { warnings, ..Plan::default() }, Vec::new());
     foresee(&cx, host_steps(&prepared, &facts.instance_id, baked::upgraded(&session.paths)), &mut seen).await;
     if let Some(project) = &prepared.manifest.project {
         seen.project = Some(project.name.clone());

@@ -2,69 +2,124 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use tracing::warn;
 
 use super::{offline, print};
 use crate::{
-    compose::{Disk, Project},
+    compose::{Diagnostic, Disk, Files, Project, error::unblamed},
     error::{Cause, Error, Result},
-    manifest::{self, LoadError, Reading, extension::Extension, prepare::placeholders},
-    plan,
+    manifest::{
+        Script,
+        extension::Extension,
+        files::{Gathered, Local},
+        findings::Findings,
+        inspect::{Inspection, inspect},
+        scripts,
+    },
+    plan::checks::{self, Subject},
+    settings,
 };
 
 /// Checks a compose file or the folder of a project, for the given roles, or for no role and for each
-/// entry of `x-rolecall.roles` and each profile on its own.
+/// entry of `x-rolecall.roles` and each profile on its own. Prints each fault on a line of its own.
 ///
 /// # Errors
-/// The first thing that is wrong, with its place.
+/// The faults; a file or folder that does not exist, or roles that cannot be read.
 pub fn validate(file: &Path, roles: Option<&str>, environment: Option<String>) -> Result<u8> {
+    let roles = roles.map(settings::roles).transpose()?;
     let mut reading = offline::reading(file, environment)?;
     reading.variables = facts();
-    let extension = manifest::peek(&Disk, &reading).map_err(Error::from)?;
     let shown = reading.files.first().unwrap_or(&reading.dir).display().to_string();
-    let mut name = String::new();
-    let values = placeholders(&extension.variables);
-    let sets = offline::role_sets(&Disk, &reading, &extension, &values, roles)?;
-    let (mut services, mut warnings) = (BTreeSet::new(), BTreeSet::new());
-    for set in &sets {
-        reading.roles.clone_from(set);
-        let mut project = check(&reading, &extension)?;
-        // What an instance has, this place may not.
-        project.unset.retain(|variable, _| !variable.starts_with("ROLECALL_"));
-        warnings.extend(project.warnings());
-        name = project.name;
-        services.extend(project.services.into_keys());
-    }
-    for warning in warnings {
+    let files = Gathered::Local(Local::new(&reading.dir));
+    let (is_project, scripts) = match reading.files.first() {
+        Some(file) => script(file).map_or((true, Vec::new()), |script| (false, vec![script])),
+        None => offline::is_project(&reading).and_then(|project| Ok((project, scripts::of(&files, project)?)))?,
+    };
+    let place = Place { dir: reading.dir.clone(), files, scripts };
+    let (valid, findings) = if is_project {
+        let inspection = inspect(&Disk, &reading, roles);
+        let services: BTreeSet<&str> =
+            inspection.projects.iter().flat_map(|(_, project)| project.services.keys()).map(String::as_str).collect();
+        let name = inspection.projects.first().map(|(_, project)| project.name.clone()).unwrap_or_default();
+        let list = services.into_iter().collect::<Vec<_>>().join(", ");
+        (format!("project {name}, services: {list}"), place.all(inspection))
+    } else {
+        (named(&place.scripts), place.check(None, &Extension::default()))
+    };
+    for warning in findings.warnings() {
         warn!("{warning}");
     }
-    let list = services.into_iter().collect::<Vec<_>>().join(", ");
-    print(&format!("{shown}: valid, project {name}, services: {list}\n"));
+    if let Some(err) = findings.into_error() {
+        return Err(told(err));
+    }
+    print(&format!("{shown}: valid, {valid}\n"));
     Ok(0)
 }
 
-fn check(reading: &Reading, extension: &Extension) -> Result<Project> {
-    let values = placeholders(&extension.variables);
-    let project = manifest::load(&Disk, reading, extension, &values).map_err(|err| role(reading, err))?;
-    plan::ports::check(&project).map_err(|err| of_roles(reading, err))?;
-    Ok(project)
+/// A single file that is a script; anything else is read as a compose file.
+fn script(file: &Path) -> Option<Script> {
+    let body = Disk.read(file).ok().flatten().filter(|body| body.starts_with(b"#!"))?;
+    Some(Script::new(file.file_name()?.to_string_lossy(), body))
 }
 
-fn role(reading: &Reading, err: LoadError) -> Error {
-    of_roles(reading, err.into())
+/// Where a project is, with what it has besides its compose files.
+struct Place {
+    dir: PathBuf,
+    files: Gathered,
+    scripts: Vec<Script>,
 }
 
-fn of_roles(reading: &Reading, mut err: Error) -> Error {
-    if !reading.roles.is_empty() && err.cause == Cause::PortClash {
-        err.message = format!("with roles {}: {}", reading.roles.join(":"), err.message);
+impl Place {
+    /// The findings of the files and of each set of roles.
+    fn all(&self, inspection: Inspection) -> Findings {
+        let Inspection { extension, mut projects, mut findings } = inspection;
+        let earlier = findings.diagnostics();
+        if projects.is_empty() {
+            // Scripts can be checked whatever is wrong with the rest.
+            findings.extend(self.check(None, &extension));
+        }
+        for (roles, project) in &mut projects {
+            // What an instance has, this place may not.
+            project.unset.retain(|variable, _| !variable.starts_with("ROLECALL_"));
+            let mut found = self.check(Some(project), &extension);
+            found.retain_faults(|fault| !unblamed(&earlier, vec![fault.clone()]).is_empty());
+            found.each_fault(|fault| of_roles(roles, fault.cause, &mut fault.diagnostic));
+            findings.extend(found);
+        }
+        findings
+    }
+
+    fn check(&self, project: Option<&Project>, extension: &Extension) -> Findings {
+        let Self { dir, files, scripts } = self;
+        checks::check(&Subject { project, extension, scripts, dir, files: Some(files) })
+    }
+}
+
+/// A clash of ports is one of the roles that bring them together.
+fn of_roles(roles: &[String], cause: Cause, diagnostic: &mut Diagnostic) {
+    if cause == Cause::PortClash && !roles.is_empty() {
+        diagnostic.message = format!("with roles {}: {}", roles.join(":"), diagnostic.message);
+    }
+}
+
+fn named(scripts: &[Script]) -> String {
+    let names: Vec<&str> = scripts.iter().map(|script| script.name.as_str()).collect();
+    format!("scripts: {}", names.join(", "))
+}
+
+/// Prints every fault as `file:line:column: message; hint`, as compilers do; what is left for the last line is how many.
+fn told(mut err: Error) -> Error {
+    let lines = std::mem::take(&mut err.output);
+    for line in if lines.is_empty() { vec![err.message.clone()] } else { lines } {
+        eprintln!("{line}");
     }
     err
 }
 
-/// Facts of an instance that could be; offline there is none to ask. Tags are not known at all.
+/// Facts of an instance that could be; offline no instance can be asked. Tags are not known at all.
 fn facts() -> BTreeMap<String, String> {
     let facts = [
         ("INSTANCE_ID", "i-00000000000000000"),
@@ -76,5 +131,7 @@ fn facts() -> BTreeMap<String, String> {
         ("ROLES", ""),
         ("ENVIRONMENT", ""),
     ];
-    facts.into_iter().map(|(name, value)| (format!("ROLECALL_{name}"), value.to_owned())).collect()
+    let facts = facts.into_iter().map(|(name, value)| (format!("ROLECALL_{name}"), value.to_owned()));
+    // The unit of a run has the home of root.
+    facts.chain([("HOME".to_owned(), "/root".to_owned())]).collect()
 }

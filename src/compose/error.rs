@@ -152,7 +152,7 @@ impl fmt::Display for Diagnostic {
         }
         out.write_str(&self.message)?;
         if let Some(help) = &self.help {
-            write!(out, " ({help})")?;
+            write!(out, "; {help}")?;
         }
         Ok(())
     }
@@ -175,6 +175,15 @@ impl Error {
     #[must_use]
     pub fn diagnostics(&self) -> &[Diagnostic] {
         &self.diagnostics
+    }
+
+    /// The faults of two errors, each once; those about a service or another resource that is wrong itself already are
+    /// left out of the second, since they may follow from the first.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        let later = unblamed(&self.diagnostics, other.diagnostics);
+        self.diagnostics.extend(later);
+        self
     }
 
     /// The first missing file, if that is what is wrong.
@@ -206,6 +215,32 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// A path in print: `services.web.ports[1]`.
+#[must_use]
+pub fn dotted(path: &[&str]) -> String {
+    let mut shown = String::new();
+    for part in path {
+        match part.parse::<usize>() {
+            Ok(_) if !shown.is_empty() => shown.extend(["[", part, "]"]),
+            _ if shown.is_empty() => shown.push_str(part),
+            _ => shown.extend([".", part]),
+        }
+    }
+    shown
+}
+
+/// Of later faults those that cannot follow from an earlier one: about a service or another resource that has no earlier
+/// fault.
+#[must_use]
+pub fn unblamed(earlier: &[Diagnostic], later: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let object = |fault: &Diagnostic| {
+        let mut parts = fault.path.splitn(3, '.');
+        Some((parts.next()?.to_owned(), parts.next()?.split('[').next()?.to_owned()))
+    };
+    let blamed: Vec<_> = earlier.iter().filter_map(object).collect();
+    later.into_iter().filter(|fault| object(fault).is_none_or(|object| !blamed.contains(&object))).collect()
+}
 
 /// The candidate that a mistyped name probably meant: at most a third of its letters differ.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -239,6 +274,6 @@ mod tests {
         let shown = Diagnostic::unknown(&place, "services.web.prots", "attribute", "prots", ["ports"]).to_string();
         assert_eq!(shown, "compose.yaml:12:7: services.web.prots: unknown attribute 'prots', did you mean 'ports'?");
         let shown = Diagnostic::general("no compose file").help("pass -f").to_string();
-        assert_eq!(shown, "no compose file (pass -f)");
+        assert_eq!(shown, "no compose file; pass -f");
     }
 }

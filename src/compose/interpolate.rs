@@ -4,35 +4,37 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use crate::compose::error::{Diagnostic, Kind, Position};
+use crate::compose::load::FAULTS;
 use crate::compose::node::{Node, Value};
 use crate::compose::template::{self, Fault, Lookup};
 use crate::compose::{cast, path};
 
 /// Replaces the variables of every text in a tree, then casts the texts whose place asks for another type. `left` are
 /// the bytes that such texts may still have; `unset` gets the variables that have no value and no default, and where
-/// each of them stands first.
-///
-/// # Errors
-/// The first text that cannot be interpolated or cast.
+/// each of them stands first. What comes back are the texts that cannot be interpolated or cast, which stay.
 pub(crate) fn interpolate(
     node: &mut Node,
     lookup: Lookup<'_>,
     left: &Cell<usize>,
     unset: &mut BTreeMap<String, Position>,
-) -> Result<(), Diagnostic> {
-    walk(node, &mut Vec::new(), &mut |text, node, at| {
+) -> Vec<Diagnostic> {
+    let mut faults = Vec::new();
+    walk(node, &mut Vec::new(), &mut faults, &mut |text, node, at| {
         let mut note = |name: &str| _ = unset.entry(name.to_owned()).or_insert_with(|| node.position.clone());
         let replaced = template::substitute_noting(text, lookup, &mut note).and_then(|replaced| {
             left.set(left.get().checked_sub(replaced.len()).ok_or(Fault::TooLarge)?);
             Ok(replaced)
         });
         replaced.map_err(|fault| describe(&fault, node, at))
-    })
+    });
+    faults
 }
 
 /// Casts only: for a tree whose variables are replaced already.
-pub(crate) fn cast_types(node: &mut Node) -> Result<(), Diagnostic> {
-    walk(node, &mut Vec::new(), &mut |text, _, _| Ok(text.to_owned()))
+pub(crate) fn cast_types(node: &mut Node) -> Vec<Diagnostic> {
+    let mut faults = Vec::new();
+    walk(node, &mut Vec::new(), &mut faults, &mut |text, _, _| Ok(text.to_owned()));
+    faults
 }
 
 /// One text with its variables replaced.
@@ -43,30 +45,34 @@ pub(crate) fn text(node: &Node, at: &[&str], lookup: Lookup<'_>) -> Result<Strin
 
 type Replace<'r> = &'r mut dyn FnMut(&str, &Node, &[&str]) -> Result<String, Diagnostic>;
 
-fn walk<'a>(node: &'a mut Node, at: &mut Vec<&'a str>, replace: Replace<'_>) -> Result<(), Diagnostic> {
+fn walk<'a>(node: &'a mut Node, at: &mut Vec<&'a str>, faults: &mut Vec<Diagnostic>, replace: Replace<'_>) {
     if let Value::Text(text) = &node.value {
-        let text = if text.contains('$') { replace(text, node, at)? } else { text.clone() };
-        node.value = cast::at(at, text).map_err(|message| node.fault(path::show(at), message))?;
-        return Ok(());
+        let replaced = if text.contains('$') { replace(text, node, at) } else { Ok(text.clone()) };
+        let value = replaced.and_then(|text| cast::at(at, text).map_err(|message| node.fault(path::show(at), message)));
+        match value {
+            Ok(value) => node.value = value,
+            Err(fault) if faults.len() <= FAULTS => faults.push(fault),
+            Err(_) => {}
+        }
+        return;
     }
     match &mut node.value {
         Value::Map(map) => {
             for (key, value) in map.iter_mut() {
                 at.push(&key.name);
-                walk(value, at, replace)?;
+                walk(value, at, faults, replace);
                 at.pop();
             }
         }
         Value::Seq(items) => {
             for item in items {
                 at.push("[]");
-                walk(item, at, replace)?;
+                walk(item, at, faults, replace);
                 at.pop();
             }
         }
         _ => {}
     }
-    Ok(())
 }
 
 fn describe(fault: &Fault, node: &Node, at: &[&str]) -> Diagnostic {

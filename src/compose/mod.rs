@@ -52,7 +52,7 @@ pub mod yaml;
 
 pub use error::{Diagnostic, Error, Kind, Position, nearest};
 pub use files::{Disk, Files};
-pub use load::{Fragment, LoadOptions, Peek, Select, load, normalize_project_name, peek};
+pub use load::{Fragment, LoadOptions, Peek, Select, inspect, load, normalize_project_name, peek};
 pub use model::ServiceConfig;
 pub use node::{Key, Map, Node, Tag, Value};
 pub use print::{config_json, config_yaml, hash, service_hash};

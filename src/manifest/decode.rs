@@ -15,9 +15,9 @@ impl Faults {
         self.0.push(fault);
     }
 
-    /// All of them, as the error of the compose loader; `None` if there are none.
-    pub(super) fn into_error(self) -> Option<crate::compose::Error> {
-        crate::compose::Error::from_all(self.0)
+    /// All of them, in the order in which they were found.
+    pub(super) fn into_inner(self) -> Vec<Diagnostic> {
+        self.0
     }
 }
 

@@ -133,6 +133,12 @@ impl Extension {
     /// # Errors
     /// Unknown keys and values of the wrong kind, all of them, each with its place.
     pub fn read(node: &Node) -> Result<Self, compose::Error> {
+        let (extension, faults) = Self::inspect(node);
+        compose::Error::from_all(faults).map_or(Ok(extension), Err)
+    }
+
+    /// Reads as much of `x-rolecall` as can be read, with everything that is wrong with it.
+    pub fn inspect(node: &Node) -> (Self, Vec<compose::Diagnostic>) {
         let mut faults = Faults::default();
         let mut extension = Self::default();
         if let Some(top) = Section::new(node, "x-rolecall", KEYS, &mut faults) {
@@ -151,7 +157,7 @@ impl Extension {
                 extension.ready = readiness(ready, &mut faults);
             }
         }
-        faults.into_error().map_or(Ok(extension), Err)
+        (extension, faults.into_inner())
     }
 }
 

@@ -1,22 +1,25 @@
 //! The files of a project as the compose loader sees them: what was fetched, under the path at which it will stand.
 
 use std::{
-    cell::RefCell,
+    cell::{OnceCell, RefCell},
     collections::{BTreeMap, BTreeSet},
     io,
     path::{Path, PathBuf},
+    rc::Rc,
 };
 
 use crate::{
     compose::{Disk, Files},
-    error::Result,
+    error::{Error, Result},
     fetch::Snapshot,
 };
 
-/// What was fetched: a mirrored folder, or a single compose file and what it named beside it.
+/// What was fetched: a mirrored folder, or a single compose file and what it named beside it; or a folder of this machine.
 pub enum Gathered {
     /// A mirrored folder.
-    Folder(Snapshot),
+    Folder(Rc<Snapshot>),
+    /// A folder of this machine, as `rolecall validate` reads it.
+    Local(Local),
     /// Content by path, relative to the compose file.
     Single(BTreeMap<String, Vec<u8>>),
 }
@@ -30,6 +33,10 @@ impl Gathered {
         match self {
             Self::Folder(snapshot) => snapshot.read(path),
             Self::Single(files) => Ok(files.get(path).cloned()),
+            Self::Local(local) => {
+                let file = local.dir.join(path);
+                Disk.read(&file).map_err(|err| Error::io("read", &file, &err))
+            }
         }
     }
 
@@ -38,13 +45,57 @@ impl Gathered {
         match self {
             Self::Folder(snapshot) => Box::new(snapshot.files.keys().map(String::as_str)),
             Self::Single(files) => Box::new(files.keys().map(String::as_str)),
+            Self::Local(local) => Box::new(local.paths().iter().map(String::as_str)),
         }
     }
 
     /// Whether there is a file, or a folder with files, at a path.
     pub fn has(&self, path: &str) -> bool {
+        if let Self::Local(local) = self {
+            return local.dir.join(path).exists();
+        }
         let below = format!("{path}/");
         self.paths().any(|name| name == path || name.starts_with(&below))
+    }
+}
+
+/// Files of a folder that are listed at most: as many as a mirrored prefix may have.
+const LISTED: usize = 10_000;
+
+/// A folder of this machine, whose files are listed when somebody asks for them.
+pub struct Local {
+    dir: PathBuf,
+    listed: OnceCell<Vec<String>>,
+}
+
+impl Local {
+    /// The folder.
+    pub fn new(dir: &Path) -> Self {
+        Self { dir: dir.to_owned(), listed: OnceCell::new() }
+    }
+
+    fn paths(&self) -> &[String] {
+        self.listed.get_or_init(|| {
+            let (mut found, mut open) = (Vec::new(), vec![self.dir.clone()]);
+            while let Some(folder) = open.pop() {
+                for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+                    let path = entry.path();
+                    // A link to a folder may lead round in a circle; one to a file is uploaded as that file.
+                    match entry.file_type() {
+                        Ok(kind) if kind.is_dir() => open.push(path),
+                        _ if path.is_file() => {
+                            found.extend(path.strip_prefix(&self.dir).ok().and_then(Path::to_str).map(str::to_owned));
+                        }
+                        _ => {}
+                    }
+                }
+                if found.len() > LISTED {
+                    break;
+                }
+            }
+            found.sort_unstable();
+            found
+        })
     }
 }
 

@@ -4,7 +4,9 @@
 mod decode;
 pub mod extension;
 pub mod files;
+pub mod findings;
 mod gather;
+pub mod inspect;
 pub mod prepare;
 pub mod roles;
 pub mod scripts;
@@ -25,6 +27,7 @@ use crate::{
     redact::Secret,
 };
 use extension::Extension;
+use findings::Findings;
 pub use scripts::Script;
 
 /// Everything that a plan is made of.
@@ -90,12 +93,15 @@ pub fn role_sets(
     extension: &Extension,
     values: &BTreeMap<String, Secret<String>>,
 ) -> Result<Vec<Vec<String>>, LoadError> {
-    let project = whole(files, reading, extension, values)?;
+    Ok(sets_of(&whole(files, reading, extension, values)?, extension))
+}
+
+fn sets_of(project: &Project, extension: &Extension) -> Vec<Vec<String>> {
     let services = project.all_services();
     let plain = services.is_empty() || services.values().any(|service| service.profiles.is_empty());
     let profiles = project.known_profiles().into_iter().filter(|name| !extension.roles.contains_key(*name));
     let single = extension.roles.keys().map(String::as_str).chain(profiles).map(|role| vec![role.to_owned()]);
-    Ok(plain.then(Vec::new).into_iter().chain(single).collect())
+    plain.then(Vec::new).into_iter().chain(single).collect()
 }
 
 /// All services, of which none is enabled yet, with the fragments of the roles.
@@ -105,6 +111,15 @@ fn whole(
     extension: &Extension,
     values: &BTreeMap<String, Secret<String>>,
 ) -> Result<Project, LoadError> {
+    Ok(compose::load(files, &whole_options(files, reading, extension, values))?)
+}
+
+fn whole_options(
+    files: &dyn Files,
+    reading: &Reading,
+    extension: &Extension,
+    values: &BTreeMap<String, Secret<String>>,
+) -> LoadOptions {
     let mut options = options(files, reading);
     for (name, value) in values {
         options.environment.insert(name.clone(), value.reveal().clone());
@@ -112,7 +127,7 @@ fn whole(
     options.select = Select::Later;
     let fragments = roles::fragments(&reading.roles, &extension.roles);
     options.fragments = fragments.into_iter().map(|(_, node)| Fragment { node: Node::clone(node) }).collect();
-    Ok(compose::load(files, &options)?)
+    options
 }
 
 /// Why a project could not be loaded.
@@ -147,17 +162,9 @@ impl From<LoadError> for Error {
 
 /// The compose loader's error as ours: the first fault is the message, the others stand below it.
 pub fn invalid(err: &compose::Error) -> Error {
-    let faults: Vec<String> = err.diagnostics().iter().map(ToString::to_string).collect();
-    let first = faults.first().cloned().unwrap_or_default();
-    let more = match faults.len() {
-        0 | 1 => String::new(),
-        n => format!(" (and {} more)", n - 1),
-    };
-    Error::new(Cause::ManifestInvalid, format!("{first}{more}")).output(if faults.len() > 1 {
-        faults
-    } else {
-        Vec::new()
-    })
+    let mut findings = Findings::default();
+    findings.invalid(err.diagnostics().to_vec());
+    findings.into_error().unwrap_or_else(|| Error::new(Cause::ManifestInvalid, ""))
 }
 
 fn options(files: &dyn Files, reading: &Reading) -> LoadOptions {

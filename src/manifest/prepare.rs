@@ -98,7 +98,7 @@ pub(super) fn open(around: Around<'_>, fetched: Fetched) -> Result<Opened<'_>> {
             Ok(Opened::Scripts(scripts_only(reading.dir, None, vec![Script::new(name, bytes)])))
         }
         Fetched::Prefix(snapshot) => {
-            let files = Gathered::Folder(snapshot);
+            let files = Gathered::Folder(Rc::new(snapshot));
             if has_compose(|name| files.paths().any(|path| path == name), || files.read(".env").ok().flatten()) {
                 let scripts = scripts::of(&files, true)?;
                 return Ok(Opened::Project(Gathering::folder(around, reading, files), scripts));
@@ -170,14 +170,15 @@ fn env_names_compose_file(env: &[u8]) -> bool {
 }
 
 pub(super) fn snapshot_of(around: Around<'_>, files: Gathered) -> Result<Option<Rc<Snapshot>>> {
-    let snapshot = match files {
-        Gathered::Folder(snapshot) => snapshot,
+    match files {
+        Gathered::Folder(snapshot) => Ok(Some(snapshot)),
         Gathered::Single(files) => {
             let files = files.iter().map(|(path, body)| (path.as_str(), body.as_slice()));
-            fetch::of_files(around.paths, &around.input.source, files)?
+            Ok(Some(Rc::new(fetch::of_files(around.paths, &around.input.source, files)?)))
         }
-    };
-    Ok(Some(Rc::new(snapshot)))
+        // A run is never made of one.
+        Gathered::Local(_) => Ok(None),
+    }
 }
 
 fn scripts_only(dir: PathBuf, files: Option<Rc<Snapshot>>, scripts: Vec<Script>) -> Prepared {
@@ -185,7 +186,7 @@ fn scripts_only(dir: PathBuf, files: Option<Rc<Snapshot>>, scripts: Vec<Script>)
     Prepared { manifest, dir, files, registry_auths: Vec::new() }
 }
 
-fn nothing_to_do(source: &str, files: &Gathered) -> Error {
+pub(super) fn nothing_to_do(source: &str, files: &Gathered) -> Error {
     let found: Vec<&str> = files.paths().take(5).collect();
     let found = if found.is_empty() { "nothing".to_owned() } else { found.join(", ") };
     Error::new(Cause::SourceUnrecognised, format!("{source} has neither a compose file nor scripts; found: {found}"))

@@ -47,7 +47,8 @@ pub fn of_projects(projects: &[Project], platform: Option<&str>) -> Result<Vec<I
     let mut uses = Vec::new();
     for project in projects {
         for service in project.services.values().filter(|service| service.replicas() > 0) {
-            unsupported::check(project, service, ApiVersion::NEWEST)?;
+            unsupported::check(project, service)?;
+            unsupported::check_engine(project, service, ApiVersion::NEWEST)?;
             let mounted = service.volumes.iter().filter(|volume| volume.r#type == "image");
             let own = Some(service.platform.clone()).filter(|own| !own.is_empty());
             let image = containers::image_name(project, service);

@@ -34,7 +34,7 @@ pub struct Launch<'a> {
 impl Launch<'_> {
     /// What an operator should know.
     pub(super) fn warnings(&self) -> Vec<String> {
-        let mut warnings: Vec<String> = self.project.warnings().collect();
+        let mut warnings: Vec<String> = Vec::new();
         for service in self.project.services.values().filter(|s| s.restart == "always" && !s.depends_on.is_empty()) {
             let needs = service.depends_on.keys().cloned().collect::<Vec<_>>().join(", ");
             warnings.push(format!(

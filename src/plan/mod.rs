@@ -5,6 +5,7 @@
 //! have no step at all.
 
 mod bake;
+pub mod checks;
 pub mod containers;
 mod existing;
 pub mod grace;

@@ -1,8 +1,9 @@
 //! What of the Compose Specification is refused or ignored here, and why. Everything else takes effect.
 
 use crate::{
-    compose::{Project, ServiceConfig},
+    compose::{Diagnostic, Project, ServiceConfig, error::dotted},
     error::{Cause, Error, Result},
+    manifest::findings::Findings,
     world::ApiVersion,
 };
 
@@ -53,7 +54,7 @@ pub const RULES: &[Rule] = &[
     refused(
         "pull_policy",
         "it is missing, if_not_present, always, never, daily, weekly or every_<duration>",
-        |_, s| crate::plan::pull_policy(&s.pull_policy).is_none(),
+        |_, s| s.pull_policy != "build" && crate::plan::pull_policy(&s.pull_policy).is_none(),
     ),
     refused("use_api_socket", "it hands the engine and its registry credentials to a container", |_, s| {
         s.use_api_socket
@@ -118,17 +119,91 @@ pub const RULES: &[Rule] = &[
     }),
 ];
 
-/// Looks at all rules; the ones that ignore something come back as warnings.
-pub(crate) fn check(project: &Project, service: &ServiceConfig, api: ApiVersion) -> Result<Vec<String>> {
-    let mut warnings = Vec::new();
+impl Rule {
+    /// Where a service has it: paths of keys and list indexes, of the service or of what the service refers to.
+    fn places(&self, project: &Project, service: &ServiceConfig) -> Vec<Vec<String>> {
+        let (attribute, value) = self.attribute.split_once(": ").map_or((self.attribute, None), |(a, v)| (a, Some(v)));
+        let (parent, leaves) = attribute
+            .rsplit_once('.')
+            .map_or((None, attribute), |(parent, _)| (Some(parent), attribute[parent.len() + 1..].trim_start()));
+        let mut found = Vec::new();
+        for leaf in leaves.split(", ") {
+            let parts: Vec<&str> = parent.iter().flat_map(|parent| parent.split('.')).chain([leaf]).collect();
+            let own = vec!["services".to_owned(), service.name.clone()];
+            let before = found.len();
+            descend(project, own, &parts, value, &mut found);
+            let sources: Vec<&str> = match parent {
+                Some("secrets") => service.secrets.iter().map(|secret| secret.source.as_str()).collect(),
+                Some("configs") => service.configs.iter().map(|config| config.source.as_str()).collect(),
+                _ => Vec::new(),
+            };
+            if found.len() == before {
+                for source in sources {
+                    let shared = vec![parts[0].to_owned(), source.to_owned()];
+                    descend(project, shared, &[leaf], value, &mut found);
+                }
+            }
+        }
+        if found.is_empty() {
+            found.push(vec!["services".to_owned(), service.name.clone()]);
+        }
+        found
+    }
+
+    fn diagnostic(&self, project: &Project, path: &[String]) -> Diagnostic {
+        let parts: Vec<&str> = path.iter().map(String::as_str).collect();
+        let message = match self.verdict {
+            Verdict::Refused => format!("refused: {}", self.reason),
+            Verdict::Ignored => format!("ignored: {}", self.reason),
+        };
+        let fault = Diagnostic::new(project.key_position(&parts), dotted(&parts), message);
+        // The other reasons name the way out themselves.
+        let final_word = self.verdict == Verdict::Refused && [SWARM, WINDOWS].contains(&self.reason);
+        if final_word { fault.help("remove it") } else { fault }
+    }
+}
+
+/// Adds the paths below `at` that lead to an attribute, through every item of a list.
+fn descend(project: &Project, at: Vec<String>, parts: &[&str], value: Option<&str>, found: &mut Vec<Vec<String>>) {
+    let Some(node) = project.node(at.iter().map(String::as_str)) else { return };
+    if let Some(items) = node.as_seq().filter(|_| !parts.is_empty()) {
+        for index in 0..items.len() {
+            let item = at.iter().cloned().chain([index.to_string()]).collect();
+            descend(project, item, parts, value, found);
+        }
+        return;
+    }
+    match parts.split_first() {
+        None if value.is_none_or(|value| node.as_str() == Some(value)) => found.push(at),
+        None => {}
+        Some((first, rest)) => {
+            descend(project, at.into_iter().chain([(*first).to_owned()]).collect(), rest, value, found);
+        }
+    }
+}
+
+/// What of a service is refused or ignored, each with its place.
+pub(crate) fn find(project: &Project, service: &ServiceConfig, findings: &mut Findings) {
     for rule in RULES.iter().filter(|rule| (rule.applies)(project, service)) {
-        match rule.verdict {
-            Verdict::Refused => return Err(refuse(service, &format!("{}: {}", rule.attribute, rule.reason))),
-            Verdict::Ignored => {
-                warnings.push(format!("service '{}': {} is ignored: {}", service.name, rule.attribute, rule.reason));
+        for place in rule.places(project, service) {
+            let diagnostic = rule.diagnostic(project, &place);
+            match rule.verdict {
+                Verdict::Refused => findings.fault(diagnostic),
+                Verdict::Ignored => findings.warn(diagnostic),
             }
         }
     }
+}
+
+/// Refuses what cannot be had here at all.
+pub(crate) fn check(project: &Project, service: &ServiceConfig) -> Result<()> {
+    let mut findings = Findings::default();
+    find(project, service, &mut findings);
+    findings.into_result().map(|_| ())
+}
+
+/// Refuses what cannot be had of an engine that speaks this API.
+pub(crate) fn check_engine(project: &Project, service: &ServiceConfig, api: ApiVersion) -> Result<()> {
     if service.volumes.iter().any(|v| v.r#type == "image") {
         needs(service, "volumes.type: image", api, ApiVersion(1, 48), "Docker 28")?;
     }
@@ -145,7 +220,7 @@ pub(crate) fn check(project: &Project, service: &ServiceConfig, api: ApiVersion)
     if !service.annotations.is_empty() {
         needs(service, "annotations", api, ApiVersion(1, 43), "Docker 24")?;
     }
-    Ok(warnings)
+    Ok(())
 }
 
 /// Refuses what the engine is too old for: it would take the request and leave this out in silence.

@@ -41,7 +41,7 @@ fn faults_stand_at_a_place_and_show_no_value() {
         ("A B=1\n", ".env:1:1: a variable name cannot contain a space"),
         ("A=1\nB=\0\n", ".env:2:3: the file holds a NUL byte"),
         ("A=1\nexport ", ".env:2:8: 'export' without a variable name"),
-        ("A=${\n", ".env:1:3: invalid interpolation (a dollar sign itself is $$)"),
+        ("A=${\n", ".env:1:3: invalid interpolation; a dollar sign itself is $$"),
     ] {
         assert_eq!(read(text).unwrap_err().to_string(), want);
     }

@@ -24,7 +24,7 @@ type Chain = Vec<(PathBuf, String)>;
 /// Merges every service of a file into what it extends.
 ///
 /// # Errors
-/// A missing file or service, a cycle, or values that do not merge.
+/// One fault too many: a missing file or service, a cycle, or values that do not merge are noted.
 pub(crate) fn apply(scope: &Scope<'_>, file: &Path, node: &mut Node, resets: &Resets) -> Result<(), Diagnostic> {
     let Some(services) = node.get_mut("services") else {
         return Ok(());
@@ -38,7 +38,13 @@ pub(crate) fn apply(scope: &Scope<'_>, file: &Path, node: &mut Node, resets: &Re
     let written = Services { file: file.to_owned(), map: services.clone(), resets: Resets::clone(resets) };
     for (key, service) in services.iter_mut() {
         if service.get("extends").is_some() {
-            *service = resolve(scope, &written, &key.name, &mut Chain::new())?;
+            match resolve(scope, &written, &key.name, &mut Chain::new()) {
+                Ok(whole) => *service = whole,
+                Err(fault) => {
+                    scope.reader.faults.note(fault)?;
+                    service.as_map_mut().and_then(|map| map.shift_remove("extends"));
+                }
+            }
         }
     }
     Ok(())

@@ -18,7 +18,7 @@ const RESOURCES: [&str; 6] = ["services", "volumes", "networks", "secrets", "con
 /// Takes everything that a file includes into its tree. `chain` are the files that led here, the file itself last.
 ///
 /// # Errors
-/// A missing file, a cycle, a resource that is there already and differs, or any fault of an included project.
+/// One fault too many: a missing file, a cycle, or a resource that exists already and differs is noted.
 pub(crate) fn apply(scope: &Scope<'_>, node: &mut Node, chain: &[PathBuf]) -> Result<(), Error> {
     let Some(include) = node.as_map_mut().and_then(|map| map.shift_remove("include")) else {
         return Ok(());
@@ -31,8 +31,12 @@ pub(crate) fn apply(scope: &Scope<'_>, node: &mut Node, chain: &[PathBuf]) -> Re
     }
     for (index, entry) in include.as_seq().unwrap_or_default().iter().enumerate() {
         let at = format!("include[{index}]");
-        let imported = load(scope, entry, chain, &at)?;
-        import(node, imported, entry, &at)?;
+        let imported = load(scope, entry, chain, &at);
+        if let Err(error) = imported.and_then(|imported| Ok(import(node, imported, entry, &at)?)) {
+            for fault in error.diagnostics() {
+                scope.reader.faults.note_gap(fault.clone())?;
+            }
+        }
     }
     Ok(())
 }

@@ -1,17 +1,19 @@
 //! From options to a project: which files, which variables, which name.
 
 mod extends;
+mod faults;
 mod include;
 pub(crate) mod scope;
 pub(crate) mod setup;
 
+pub(crate) use faults::LIMIT as FAULTS;
 pub(crate) use setup::FILES as DEFAULT_FILES;
 pub use setup::INPUT;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::compose::error::{Diagnostic, Error, Position};
+use crate::compose::error::{Diagnostic, Error, Position, unblamed};
 use crate::compose::files::Files;
 use crate::compose::node::{Map, Node};
 use crate::compose::project::Project;
@@ -84,29 +86,60 @@ pub struct Peek {
 /// is missing.
 pub fn load(files: &dyn Files, options: &LoadOptions) -> Result<Project, Error> {
     let reader = Reader::new(files, options);
-    let mut setup = Setup::find(&reader, options)?;
-    let trees = setup.trees(&reader)?;
+    let project = read(&reader, options);
+    match (Error::from_all(reader.faults.take()), project) {
+        (None, Ok(Some(project))) => Ok(project),
+        (None, Ok(None)) => Err(empty(&reader, &[])),
+        (None, Err(error)) | (Some(error), Ok(_)) => Err(error),
+        (Some(error), Err(last)) => Err(error.and(last)),
+    }
+}
+
+/// Loads a project as far as that can be done in spite of what is wrong with it, with everything that is wrong; none if
+/// parts of it are missing, so that rules between its parts mean nothing.
+pub fn inspect(files: &dyn Files, options: &LoadOptions) -> (Option<Project>, Vec<Diagnostic>) {
+    let reader = Reader::new(files, options);
+    let project = read(&reader, options);
+    let mut faults = reader.faults.take();
+    match project {
+        Ok(project) => (project.filter(|_| !reader.faults.incomplete()), faults),
+        Err(error) => {
+            let more = unblamed(&faults, error.diagnostics().to_vec());
+            faults.extend(more);
+            (None, faults)
+        }
+    }
+}
+
+/// The project; none if what is left of it after its faults is nothing.
+fn read(reader: &Reader<'_>, options: &LoadOptions) -> Result<Option<Project>, Error> {
+    let mut setup = Setup::find(reader, options)?;
+    let trees = setup.trees(reader)?;
     let name = setup.name(options, &trees)?;
     let mut sources: Vec<Source> = trees.into_iter().map(|(path, node)| Source::Tree(path, node)).collect();
     sources.extend(options.fragments.iter().map(|fragment| Source::Fragment(fragment.node.clone())));
 
-    let scope = Scope::new(&reader, &setup.folder, &setup.variables);
+    let scope = Scope::new(reader, &setup.folder, &setup.variables);
     let mut model = scope.load(sources, &[])?;
     if model.as_map().is_some_and(Map::is_empty) {
-        let file = setup.files.first().map_or(Path::new(""), |file| reader.shown(file));
-        return Err(Diagnostic::new(&Position::file(file), "", "the compose file is empty").into());
+        return if reader.faults.incomplete() { Ok(None) } else { Err(empty(reader, &setup.files)) };
     }
     normalize::normalize(&mut model, &name, &setup.variables);
     let (profiles, active) = match options.select {
         Select::Later => (vec!["*".to_owned()], None),
         Select::Active => (Vec::new(), Some(setup.profiles(options))),
     };
-    let mut project = Project::new(&reader, name, setup, model, profiles, options.unresolved)?;
+    let mut project = Project::new(reader, name, setup, model, profiles, options.unresolved)?;
     project.unset = reader.unset.take();
     match active {
-        None => Ok(project),
-        Some(profiles) => project.with_profiles(&profiles),
+        Some(profiles) if !reader.faults.incomplete() => project.with_profiles(&profiles).map(Some),
+        _ => Ok(Some(project)),
     }
+}
+
+fn empty(reader: &Reader<'_>, files: &[PathBuf]) -> Error {
+    let file = files.first().map_or(Path::new(""), |file| reader.shown(file));
+    Diagnostic::new(&Position::file(file), "", "the compose file is empty").into()
 }
 
 /// Reads `x-rolecall` and `name:` of a project whose other variables may not be known yet.
@@ -118,7 +151,11 @@ pub fn peek(files: &dyn Files, options: &LoadOptions) -> Result<Peek, Error> {
     let setup = Setup::find(&reader, options)?;
     let mut merged: Option<Node> = None;
     let mut name = None;
-    for (_, mut node) in setup.trees(&reader)? {
+    let trees = setup.trees(&reader)?;
+    if let Some(error) = Error::from_all(reader.faults.take()) {
+        return Err(error);
+    }
+    for (_, mut node) in trees {
         let resets = merge::Resets::take(&mut node);
         name = node.get("name").cloned().or(name);
         let Some(map) = node.as_map_mut() else {
@@ -127,7 +164,7 @@ pub fn peek(files: &dyn Files, options: &LoadOptions) -> Result<Peek, Error> {
         map.retain(|key, _| key.name == crate::compose::EXTENSION);
         let lookup = |name: &str| Some(setup.variables.get(name).cloned().unwrap_or_default());
         // a text that cannot be interpolated stays: loading says what is wrong with it
-        let _ = interpolate::interpolate(&mut node, &lookup, &reader.text, &mut BTreeMap::new());
+        interpolate::interpolate(&mut node, &lookup, &reader.text, &mut BTreeMap::new());
         merged = Some(match merged {
             Some(mut earlier) => {
                 resets.apply(&mut earlier);

@@ -10,7 +10,7 @@ use crate::compose::dotenv::Variables;
 use crate::compose::error::{Diagnostic, Error, Kind, Position};
 use crate::compose::files::Files;
 use crate::compose::interpolate;
-use crate::compose::load::{LoadOptions, extends, include};
+use crate::compose::load::{LoadOptions, extends, faults::Faults, include};
 use crate::compose::merge::{self, Resets};
 use crate::compose::node::{Map, Node, Value};
 use crate::compose::resolve::Base;
@@ -47,6 +47,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) text: Cell<usize>,
     /// Variables that have no value and no default, and where each of them stands first.
     pub(crate) unset: RefCell<BTreeMap<String, Position>>,
+    /// What is wrong and did not end the load.
+    pub(crate) faults: Faults,
 }
 
 impl<'a> Reader<'a> {
@@ -61,6 +63,7 @@ impl<'a> Reader<'a> {
             nodes: Cell::new(NODES),
             text: Cell::new(TEXT),
             unset: RefCell::default(),
+            faults: Faults::default(),
         }
     }
 
@@ -164,7 +167,18 @@ impl<'a> Scope<'a> {
     }
 
     fn interpolate(&self, node: &mut Node) -> Result<(), Diagnostic> {
-        interpolate::interpolate(node, &self.lookup(), &self.reader.text, &mut self.reader.unset.borrow_mut())
+        let mut unset = self.reader.unset.borrow_mut();
+        let mut faults = interpolate::interpolate(node, &self.lookup(), &self.reader.text, &mut unset);
+        self.reader.faults.settle(node, |_| std::mem::take(&mut faults))
+    }
+
+    /// Repeats a step for as long as it fails, each time without what it failed at.
+    fn settle(
+        &self,
+        node: &mut Node,
+        mut step: impl FnMut(&mut Node) -> Result<(), Diagnostic>,
+    ) -> Result<(), Diagnostic> {
+        self.reader.faults.settle(node, |node| step(node).err().into_iter().collect())
     }
 
     /// Merges the files of a model, each checked, and gives the result its defaults and absolute paths.
@@ -176,8 +190,8 @@ impl<'a> Scope<'a> {
         let nowhere = Position::file(self.reader.shown(self.folder));
         let mut model = model.unwrap_or_else(|| Node::mapping(&nowhere, Vec::new()));
         rules::set_defaults(&mut model);
-        rules::check(&model)?;
-        self.base(self.folder).resolve(&mut model)?;
+        self.settle(&mut model, |model| rules::check(model))?;
+        self.settle(&mut model, |model| self.base(self.folder).resolve(model))?;
         resolve::environment(&mut model, self.variables);
         Ok(model)
     }
@@ -190,15 +204,19 @@ impl<'a> Scope<'a> {
     fn add(&self, model: Option<Node>, source: Source, included: &[PathBuf]) -> Result<Option<Node>, Error> {
         let (path, mut node, fragment) = match source {
             Source::Tree(path, node) => (path, node, false),
-            Source::Named(path, named) => {
-                let Some(node) = self.reader.tree(&path, Some((&named, "include")))? else { return Ok(model) };
-                (path, node, false)
-            }
+            Source::Named(path, named) => match self.reader.tree(&path, Some((&named, "include"))) {
+                Ok(Some(node)) => (path, node, false),
+                Ok(None) => return Ok(model),
+                Err(fault) => {
+                    self.reader.faults.note_gap(fault)?;
+                    return Ok(model);
+                }
+            },
             Source::Fragment(node) => (node.position.file.to_path_buf(), node, true),
         };
         let resets = Resets::take(&mut node);
         if fragment {
-            interpolate::cast_types(&mut node)?;
+            self.reader.faults.settle(&mut node, interpolate::cast_types)?;
         } else {
             self.interpolate(&mut node)?;
         }
@@ -209,18 +227,22 @@ impl<'a> Scope<'a> {
         let mut merged = match model {
             Some(mut model) => {
                 resets.apply(&mut model);
-                merge::project(model, node)?
+                match merge::project(model, node) {
+                    Ok(merged) => merged,
+                    Err(fault) => {
+                        self.reader.faults.note_gap(fault)?;
+                        return Ok(None);
+                    }
+                }
             }
             None => node,
         };
-        merge::enforce_unique(&mut merged)?;
-        if let Some(error) = Error::from_all(schema::check(&merged, &schema::PROJECT, "")) {
-            return Err(error);
-        }
+        self.settle(&mut merged, merge::enforce_unique)?;
+        self.reader.faults.settle(&mut merged, |merged| schema::check(merged, &schema::PROJECT, ""))?;
         if let Some(map) = merged.as_map_mut() {
             map.shift_remove("version");
         }
-        tidy(&mut merged)?;
+        self.settle(&mut merged, tidy)?;
         Ok(Some(merged))
     }
 
@@ -232,9 +254,9 @@ impl<'a> Scope<'a> {
         let mut node = self.reader.tree(path, Some((named, at)))?.unwrap_or_else(|| Node::null(&named.position));
         let resets = Resets::take(&mut node);
         self.interpolate(&mut node)?;
-        merge::enforce_unique(&mut node)?;
-        tidy(&mut node)?;
-        self.base(path.parent().unwrap_or(path)).resolve(&mut node)?;
+        self.settle(&mut node, merge::enforce_unique)?;
+        self.settle(&mut node, tidy)?;
+        self.settle(&mut node, |node| self.base(path.parent().unwrap_or(path)).resolve(node))?;
         let services = match node.as_map_mut().and_then(|map| map.shift_remove("services")) {
             Some(Node { value: Value::Map(map), .. }) => map,
             _ => Map::new(),

@@ -73,8 +73,14 @@ impl Setup {
 
     /// The trees of the compose files that hold anything.
     pub(crate) fn trees(&self, reader: &Reader<'_>) -> Result<Vec<(PathBuf, Node)>, Diagnostic> {
-        let tree = |file: &PathBuf| Ok(reader.tree(file, None)?.map(|node| (file.clone(), node)));
-        self.files.iter().filter_map(|file| tree(file).transpose()).collect()
+        let mut trees = Vec::new();
+        for file in &self.files {
+            match reader.tree(file, None) {
+                Ok(node) => trees.extend(node.map(|node| (file.clone(), node))),
+                Err(fault) => reader.faults.note_gap(fault)?,
+            }
+        }
+        Ok(trees)
     }
 
     /// The project's name; it becomes a variable, too.
@@ -149,7 +155,8 @@ fn read_variables(
     let mut read = Variables::new();
     for file in files {
         let bytes = reader.bytes(&file, None)?;
-        dotenv::parse(reader.shown(&file), &bytes, &mut read, &|name| known.get(name).cloned())?;
+        let parsed = dotenv::parse(reader.shown(&file), &bytes, &mut read, &|name| known.get(name).cloned());
+        parsed.or_else(|fault| reader.faults.note_gap(fault))?;
     }
     Ok(read)
 }

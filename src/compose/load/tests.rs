@@ -147,7 +147,7 @@ fn services_are_selected_with_what_they_need() {
     let b = project.select(&["b"]).unwrap();
     assert_eq!(b.services.keys().collect::<Vec<_>>(), ["b"]);
     let unknown = project.select(&["Aa"]).unwrap_err().to_string();
-    assert_eq!(unknown, "no such service 'Aa' (there are a, b, d, e, f)");
+    assert_eq!(unknown, "no such service 'Aa'; there are a, b, d, e, f");
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn what_compose_cannot_take_is_refused() {
         ("group_add: [1.5]", "c.group_add[0]: expected a string, found a number"),
         (
             "labels: {built: 2024-01-02}",
-            "c.labels.built: expected a string, a number, a boolean or null, found a date (put it in quotes)",
+            "c.labels.built: expected a string, a number, a boolean or null, found a date; put it in quotes",
         ),
         ("storage_opt: {size: 2024-01-02}", "c.storage_opt.size: expected a string, found a date"),
         ("pid: null", "c.pid: expected a string, found null"),
@@ -73,11 +73,11 @@ fn what_compose_cannot_take_is_refused() {
             "c.pids_limit: expected an integer from -9223372036854775808 to 9223372036854775807",
         ),
         ("mem_limit: 100000000t", "c.mem_limit: expected a size in bytes such as 512m or 2gb"),
-        ("environment: [\"A =b\"]", "c.environment[0]: the name of a variable ends in a space (write NAME=value)"),
-        ("build: {args: [\"A =b\"]}", "c.build.args[0]: the name of a variable ends in a space (write NAME=value)"),
+        ("environment: [\"A =b\"]", "c.environment[0]: the name of a variable ends in a space; write NAME=value"),
+        ("build: {args: [\"A =b\"]}", "c.build.args[0]: the name of a variable ends in a space; write NAME=value"),
         (
             "build: {additional_contexts: {a: 1}}",
-            "c.build.additional_contexts.a: expected a string, found an integer (put it in quotes)",
+            "c.build.additional_contexts.a: expected a string, found an integer; put it in quotes",
         ),
         (
             "build: {ulimits: {a: {soft: \"1\", hard: 2}}}",

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::compose::error::{Diagnostic, nearest};
+use crate::compose::error::{Diagnostic, dotted, nearest};
 use crate::compose::model::ServiceConfig;
 use crate::compose::node::Node;
 use crate::compose::project::{Project, position};
@@ -215,19 +215,6 @@ impl Check<'_> {
             }
         }
     }
-}
-
-/// A path in print: `services.web.ports[1]`.
-fn dotted(path: &[&str]) -> String {
-    let mut shown = String::new();
-    for part in path {
-        match part.parse::<usize>() {
-            Ok(_) if !shown.is_empty() => shown.extend(["[", part, "]"]),
-            _ if shown.is_empty() => shown.push_str(part),
-            _ => shown.extend([".", part]),
-        }
-    }
-    shown
 }
 
 /// The first cycle of dependencies, by name.

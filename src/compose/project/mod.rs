@@ -159,6 +159,14 @@ impl Project {
         position(&self.whole.root, path)
     }
 
+    /// The place of the key of an attribute, or of an item of a list; of the nearest one around it that has a place.
+    #[must_use]
+    pub fn key_position(&self, path: &[&str]) -> &Position {
+        let parent = path.split_last().and_then(|(last, parent)| Some((self.node(parent.iter().copied())?, *last)));
+        let key = parent.and_then(|(parent, last)| parent.as_map()?.get_key_value(last)).map(|(key, _)| &key.position);
+        key.unwrap_or_else(|| self.position(path))
+    }
+
     /// Every service, enabled or not, by name.
     #[must_use]
     pub fn all_services(&self) -> &BTreeMap<String, ServiceConfig> {

@@ -13,10 +13,11 @@ impl Project {
     /// # Errors
     /// What is inconsistent about the services that are then enabled.
     pub fn with_profiles(&self, profiles: &[String]) -> Result<Self, Error> {
-        let mut project = self.enabled(profiles);
-        project.check()?;
-        project.prune();
-        Ok(project)
+        let project = self.enabled(profiles);
+        match Error::from_all(project.check()) {
+            Some(error) => Err(error),
+            None => Ok(project.pruned()),
+        }
     }
 
     /// The project with the named services and all that they depend on, and nothing else: `up S`. A service that is
@@ -25,6 +26,15 @@ impl Project {
     /// # Errors
     /// A name that no service has, and what is inconsistent about the services that are then enabled.
     pub fn select<S: AsRef<str>>(&self, services: &[S]) -> Result<Self, Error> {
+        let (project, faults) = self.inspect(services)?;
+        Error::from_all(faults).map_or(Ok(project), Err)
+    }
+
+    /// The same, with what is inconsistent about the services that are then enabled.
+    ///
+    /// # Errors
+    /// A name that no service has.
+    pub fn inspect<S: AsRef<str>>(&self, services: &[S]) -> Result<(Self, Vec<Diagnostic>), Error> {
         let names: Vec<&str> = services.iter().map(AsRef::as_ref).collect();
         let mut profiles = self.profiles.clone();
         for name in &names {
@@ -44,9 +54,8 @@ impl Project {
         }
         project.services = kept;
         project.disabled_services.extend(rest);
-        project.check()?;
-        project.prune();
-        Ok(project)
+        let faults = project.check();
+        Ok((project.pruned(), faults))
     }
 
     /// `no such service 'wbe', did you mean 'web'?`
@@ -95,19 +104,16 @@ impl Project {
         found
     }
 
-    /// Checks the enabled services.
-    fn check(&mut self) -> Result<(), Error> {
+    /// What is wrong with the enabled services.
+    fn check(&self) -> Vec<Diagnostic> {
         let unresolved = self.whole.unresolved.iter().filter(|(name, _)| self.services.contains_key(*name));
         let mut faults: Vec<Diagnostic> = unresolved.map(|(_, fault)| fault.clone()).collect();
         faults.extend(consistency::check(self, &self.whole.root));
-        match Error::from_all(faults) {
-            Some(error) => Err(error),
-            None => Ok(()),
-        }
+        faults
     }
 
-    /// Drops what no enabled service uses.
-    fn prune(&mut self) {
+    /// The same without what no enabled service uses.
+    fn pruned(mut self) -> Self {
         let mut used = Used::default();
         for service in self.services.values() {
             used.add(service);
@@ -117,6 +123,7 @@ impl Project {
         self.configs.retain(|name, _| used.configs.contains(name));
         self.secrets.retain(|name, _| used.secrets.contains(name));
         self.models.retain(|name, _| used.models.contains(name));
+        self
     }
 }
 

@@ -25,7 +25,7 @@ fn a_wrong_kind_says_what_was_expected() {
     assert_eq!(
         messages,
         [
-            "services.web.image: expected a string, found an integer (put it in quotes)",
+            "services.web.image: expected a string, found an integer; put it in quotes",
             "services.web.ports: expected a list, found an integer",
             "services.web.cgroup: expected host or private; did you mean 'host'?",
             "services.web.cpu_percent: expected an integer from 0 to 100",
@@ -37,7 +37,7 @@ fn a_wrong_kind_says_what_was_expected() {
             "services.web.container_name: expected a name of two or more letters, digits, '_', '.' and '-'",
             "services.a b: 'a b' is not a name: use letters, digits, '.', '_' and '-'",
             "volumes.v: expected a mapping or null, found an integer",
-            "web: unknown attribute 'web' (a service stands under 'services')",
+            "web: unknown attribute 'web'; a service stands under 'services'",
         ]
     );
 }

@@ -121,7 +121,7 @@ fn what_is_wrong_is_said_with_its_place() {
     assert!(wrong("a: 1\n---\nb: 2\n").starts_with("f.yaml:2:1: a second document starts here"));
     assert!(wrong("a:\n\t- b\n").starts_with("f.yaml:2:"));
     assert!(wrong("a: *b\n").starts_with("f.yaml:1:4: "));
-    assert_eq!(wrong("80: x\n"), "f.yaml:1:1: a key must be a string, found an integer (put it in quotes)");
+    assert_eq!(wrong("80: x\n"), "f.yaml:1:1: a key must be a string, found an integer; put it in quotes");
     assert_eq!(wrong("a: x\nb: \0\n"), "f.yaml:2:4: the file holds a NUL byte");
     let error = parse(&Arc::from(Path::new("f")), b"a: \xff", Budget::default()).unwrap_err();
     assert_eq!(error.to_string(), "f:1:4: the file is not UTF-8 text");

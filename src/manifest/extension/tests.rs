@@ -88,8 +88,9 @@ fn what_is_wrong_is_told_with_its_place_and_what_was_meant() {
     ] {
         let err = read(text).expect_err(text);
         assert_eq!(err.cause, Cause::ManifestInvalid, "{text}");
-        assert!(err.message.contains(&format!("compose.yaml:{place}")), "{text}: no {place} in {err}");
-        assert!(err.message.contains(says), "{text}: no {says} in {err}");
+        let lines = [std::slice::from_ref(&err.message), &err.output].concat().join("\n");
+        assert!(lines.contains(&format!("compose.yaml:{place}")), "{text}: no {place} in {lines}");
+        assert!(lines.contains(says), "{text}: no {says} in {lines}");
     }
 }
 

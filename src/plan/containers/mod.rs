@@ -180,7 +180,8 @@ pub fn container(
     peers: &Peers,
     options: &Options,
 ) -> Result<Desired> {
-    let mut warnings = unsupported::check(project, service, options.api)?;
+    unsupported::check(project, service)?;
+    unsupported::check_engine(project, service, options.api)?;
     let mut shares = BTreeSet::new();
     let resolved = network::resolved(service, peers, &mut shares);
     let mut references = shares.clone();
@@ -216,7 +217,7 @@ pub fn container(
 
     let template = Value::from(body);
     let what = format!("service '{}'", service.name);
-    warnings.extend(exposed(&what, &template, options.values));
+    let mut warnings = exposed(&what, &template, options.values);
     if options.secrets_dir.is_some() {
         warnings.extend(exposed::copied(&what, &uploads, options.values));
     }

@@ -3,6 +3,7 @@ use serde_json::json;
 use super::*;
 use crate::error::Cause;
 use crate::execute::testing::{options, project};
+use crate::manifest::findings::Findings;
 
 fn all(text: &str, api: (u32, u32)) -> Vec<Desired> {
     desired(&project(text), &Peers::new(), &options(api)).unwrap()
@@ -94,7 +95,7 @@ fn what_the_engine_is_too_old_for_is_refused_and_not_left_out() {
 #[test]
 fn what_cannot_be_had_is_refused_with_a_reason() {
     let table = [
-        ("pull_policy: build", "pull_policy: build"),
+        ("pull_policy: build", "pull_policy: refused: there is no source"),
         ("isolation: hyperv", "isolation"),
         ("use_api_socket: true", "use_api_socket"),
         (
@@ -115,9 +116,12 @@ fn what_cannot_be_had_is_refused_with_a_reason() {
 #[test]
 fn what_is_ignored_is_told() {
     let text = service("deploy: { placement: { constraints: [a] }, update_config: { parallelism: 1 } }");
-    let warnings = &all(&text, (1, 41))[0].warnings;
-    assert!(warnings.iter().any(|w| w.contains("deploy.placement")), "{warnings:?}");
-    assert!(warnings.iter().any(|w| w.contains("deploy.update_config")), "{warnings:?}");
+    let project = project(&text);
+    let mut findings = Findings::default();
+    unsupported::find(&project, &project.services["web"], &mut findings);
+    let warnings = findings.warnings().join("\n");
+    assert!(warnings.contains("services.web.deploy.placement: ignored"), "{warnings}");
+    assert!(warnings.contains("services.web.deploy.update_config: ignored"), "{warnings}");
 }
 
 #[test]

@@ -1,0 +1,78 @@
+//! Everything that can be known of a project before its first step, with file and line: the same list for `validate`,
+//! `plan` and `run`. Pure but for the files of the project.
+//!
+//! To add a check: write a function of type [`Check`], in a file of this folder or beside what it is about, and name it
+//! in [`CHECKS`]. A fault refuses the project, so it must be certain; whatever may be meant is a warning. A check looks
+//! at the project of one set of roles; `validate` calls it for each set, and equal findings are told once.
+
+use std::path::Path;
+
+use super::{ports, unsupported};
+use crate::{
+    compose::{Diagnostic, Project},
+    error::Cause,
+    manifest::{Script, extension::Extension, files::Gathered, findings::Findings, prepare::Prepared},
+};
+
+/// What is checked.
+pub struct Subject<'a> {
+    /// The services of the roles and what they need; none if the source has nothing but scripts.
+    pub project: Option<&'a Project>,
+    /// `x-rolecall`.
+    pub extension: &'a Extension,
+    /// Scripts of stage two, in order.
+    pub scripts: &'a [Script],
+    /// The folder of the project: absolute paths below it are files of the project.
+    pub dir: &'a Path,
+    /// The files of the project by paths relative to its folder; none for a single script.
+    pub files: Option<&'a Gathered>,
+}
+
+/// One check.
+type Check = fn(&Subject<'_>, &mut Findings);
+
+/// All of them. Those further down may rely on nothing that those before have found right.
+const CHECKS: &[Check] = &[attributes, variables, host_ports];
+
+/// Checks a project.
+pub fn check(subject: &Subject<'_>) -> Findings {
+    let mut findings = Findings::default();
+    for check in CHECKS {
+        check(subject, &mut findings);
+    }
+    findings
+}
+
+/// Checks what was prepared for a plan.
+pub fn of(prepared: &Prepared) -> Findings {
+    let manifest = &prepared.manifest;
+    check(&Subject {
+        project: manifest.project.as_deref(),
+        extension: &manifest.extension,
+        scripts: &manifest.scripts,
+        dir: &prepared.dir,
+        files: prepared.files.clone().map(Gathered::Folder).as_ref(),
+    })
+}
+
+/// Attributes that are refused, or that have no effect.
+fn attributes(subject: &Subject<'_>, findings: &mut Findings) {
+    if let Some(project) = subject.project {
+        project.services.values().for_each(|service| unsupported::find(project, service, findings));
+    }
+}
+
+/// Variables without a value.
+fn variables(subject: &Subject<'_>, findings: &mut Findings) {
+    for (name, at) in subject.project.iter().flat_map(|project| &project.unset) {
+        findings.warn(Diagnostic::new(at, "", format!("variable {name} is not set, and counts as empty")));
+    }
+}
+
+/// One port of the host that two containers ask for.
+fn host_ports(subject: &Subject<'_>, findings: &mut Findings) {
+    if let Some(Err(err)) = subject.project.map(ports::check) {
+        debug_assert_eq!(err.cause, Cause::PortClash);
+        findings.error(err);
+    }
+}
