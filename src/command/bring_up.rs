@@ -19,7 +19,7 @@ use crate::{
         journal::{Event, Journal},
         launch,
         look::{self, Look},
-        readiness, remembered, secrets, stop,
+        readiness, remembered, secrets, stop, stopped,
     },
     facts::Facts,
     fetch::kept::{self, Good, Kept, Shape},
@@ -187,10 +187,14 @@ impl BringUp<'_> {
     async fn carry_out(&self, plan: &Plan, cx: &Context) -> Result<Summary> {
         self.warn(plan.warnings.clone());
         launch::announce(cx, plan)?;
-        let summary = execute::run(plan, cx).await?;
-        readiness::confirm(cx, plan).await?;
+        // Boxed: a future inside others stands in each of them.
+        let work = Box::pin(async {
+            let summary = execute::run(plan, cx).await?;
+            readiness::confirm(cx, plan).await.map(|()| summary)
+        });
+        let summary = readiness::observed(cx, &cx.project()?.name, work).await?;
         secrets::sweep(&cx.retry, cx.world.engine.as_ref(), &cx.paths.secrets(), stop::LOOK).await;
-        launch::forget_stopped(&self.session.paths)?;
+        stopped::forget(&self.session.paths, |_| true)?;
         Ok(summary)
     }
 

@@ -7,7 +7,7 @@ use tracing::warn;
 use super::{need_root, print, real};
 use crate::{
     error::{Cause, Result},
-    execute::{docker, launch, secrets, stop},
+    execute::{docker, secrets, stop, stopped},
     host::process,
     paths::Paths,
     retry::Retry,
@@ -44,10 +44,9 @@ pub async fn stop(projects: &[String], down: bool) -> Result<u8> {
     let _lock = if inside { None } else { stop::alone(&world, &paths.lock(), command, !remote).await };
     let engine = world.engine.as_ref();
     let retry = Retry::new(Rc::clone(&world.clock), None);
-    // Jobs that were stopped on the way look like jobs that are done; the next run has to know better.
-    let note = |id: &str| {
-        if let Err(err) = launch::remember_stopped(&paths, &BTreeSet::from([id.to_owned()])) {
-            warn!("a job that was stopped may be taken for done: {err}");
+    let note = |ids: &BTreeSet<String>| {
+        if let Err(err) = stopped::remember(&paths, ids) {
+            warn!("the next run may not start everything that is stopped now: {err}");
         }
     };
     let mut failure = None;

@@ -7,6 +7,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
+use jiff::Timestamp;
 
 use crate::{
     compose::Project,
@@ -17,7 +18,7 @@ use crate::{
         images::Images,
         journal::{Event, Journal},
         look::LaunchState,
-        ready::Reached,
+        ready::{Observed, Reached},
     },
     facts::Facts,
     fetch,
@@ -76,6 +77,8 @@ pub struct Context {
     ids: RefCell<BTreeMap<String, String>>,
     /// Containers that were ready, by id.
     reached: RefCell<BTreeMap<String, Reached>>,
+    /// What happened to containers of the project.
+    observed: RefCell<Observed>,
     journal: Rc<RefCell<Journal>>,
     watcher: RefCell<Box<dyn FnMut(Progress)>>,
 }
@@ -102,6 +105,7 @@ impl Context {
             launch: OnceCell::new(),
             ids: RefCell::default(),
             reached: RefCell::default(),
+            observed: RefCell::default(),
             journal,
             watcher: RefCell::new(watcher),
         }
@@ -128,6 +132,11 @@ impl Context {
     /// Whether the journal says that a step has ended well in an earlier run of this instance.
     pub fn done_before(&self, step: &str) -> bool {
         self.journal.borrow().past().done.contains(step)
+    }
+
+    /// Until when version 0.1.0 saw a service ready, in runs of this instance.
+    pub fn ready_in_0_1_0(&self, service: &str) -> Option<Timestamp> {
+        self.journal.borrow().past().ready_in_0_1_0.get(service).copied()
     }
 
     /// Writes that a step is begun, on the disk before it changes anything; how often it has been begun.
@@ -218,6 +227,11 @@ impl Context {
     /// The containers that were ready since this was last asked.
     pub fn take_reached(&self) -> Vec<Reached> {
         self.reached.take().into_values().collect()
+    }
+
+    /// What happened to containers of the project in this run.
+    pub fn observed(&self) -> &RefCell<Observed> {
+        &self.observed
     }
 
     /// Ports that containers of ours publish, also those whose start was cut off half way: what the engine lists of

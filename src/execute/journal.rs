@@ -23,7 +23,7 @@ use crate::{
 };
 use event::{Damage, decode, encode};
 pub use event::{Event, Record};
-pub use past::{Effort, Past, replay};
+pub use past::{ENDED, Effort, Past, replay};
 use past::{compact, instance_of};
 
 /// Format of the lines; an agent reads its own and older ones.

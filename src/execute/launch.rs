@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{
     error::{Error, Result},
-    execute::Context,
+    execute::{Context, evidence, stopped},
     host::files,
     manifest::extension::Extension,
     paths::Paths,
@@ -54,6 +54,7 @@ pub async fn plan(cx: &Context, extension: &Extension, unit: bool) -> Result<Pla
     let list = async |_| engine.containers(&[]).await;
     let listed = if answers { cx.engine(&cx.retry, "list", "the containers", list).await? } else { Vec::new() };
     let containers: Vec<Existing> = listed.iter().map(Existing::read).collect();
+    let completed = evidence::completed(cx, &containers).await?;
     let peers = reconcile::peers(&project.name, &containers);
     let desired = containers::desired(project, &peers, &launch.options())?;
     let wanted_networks = networks::desired(project, Some(&launch.instance));
@@ -75,7 +76,8 @@ pub async fn plan(cx: &Context, extension: &Extension, unit: bool) -> Result<Pla
         images: ids(&seen.images),
         networks: BTreeMap::new(),
         renewed_networks: BTreeSet::new(),
-        stopped_by_us: stopped(&cx.paths),
+        stopped_by_us: stopped::read(&cx.paths),
+        completed,
         interrupted: cx.interrupted(),
     };
     let mut compared_networks = Vec::new();
@@ -126,33 +128,6 @@ pub async fn plan(cx: &Context, extension: &Extension, unit: bool) -> Result<Pla
     Ok(plan)
 }
 
-/// Remembers which containers were stopped by us, on top of those that have not been started again since.
-///
-/// # Errors
-/// The file cannot be written.
-pub fn remember_stopped(paths: &Paths, ids: &BTreeSet<String>) -> Result<()> {
-    if ids.is_empty() {
-        return Ok(());
-    }
-    let mut all = stopped(paths);
-    all.extend(ids.iter().cloned());
-    files::write_atomic(&paths.stopped(), &serde_json::to_vec(&all).unwrap_or_default(), 0o600)
-}
-
-/// Forgets which containers were stopped by us: they are started again.
-///
-/// # Errors
-/// The file cannot be removed.
-pub fn forget_stopped(paths: &Paths) -> Result<()> {
-    files::remove(&paths.stopped())
-}
-
-/// What cannot be read costs at most that a job which was stopped half way is taken for done.
-pub(super) fn stopped(paths: &Paths) -> BTreeSet<String> {
-    let text = std::fs::read(paths.stopped()).unwrap_or_default();
-    serde_json::from_slice(&text).unwrap_or_default()
-}
-
 fn ids(of: &BTreeMap<String, Value>) -> BTreeMap<String, String> {
     of.iter().map(|(name, value)| (name.clone(), value["Id"].as_str().unwrap_or_default().to_owned())).collect()
 }
@@ -198,7 +173,7 @@ pub fn announce(cx: &Context, plan: &Plan) -> Result<()> {
             Action::Start(start) if matches!(start.action, reconcile::Action::Restart(_)) => {
                 cx.intend(step)?;
                 // One that ends with 0 when it is stopped is not done.
-                remember_stopped(&cx.paths, &start.existing.iter().map(|there| there.id.clone()).collect())?;
+                stopped::remember(&cx.paths, &start.existing.iter().map(|there| there.id.clone()).collect())?;
             }
             _ => {}
         }

@@ -10,6 +10,7 @@ pub mod containers;
 pub mod context;
 pub mod credentials;
 pub mod docker;
+mod evidence;
 mod file_key;
 pub mod foreign;
 pub mod images;
@@ -28,6 +29,7 @@ pub mod script;
 pub mod seal;
 pub mod secrets;
 pub mod stop;
+pub mod stopped;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod units;
@@ -139,7 +141,8 @@ fn record(cx: &Context, step: &Step, silent: bool, result: Result<Outcome>, took
         Ok(outcome) => {
             let what = match &outcome {
                 Outcome::Changed(what) => what.clone(),
-                Outcome::Unchanged if silent => "reached".to_owned(),
+                // Not the word of version 0.1.0, for which a one-shot was ready also if it was stopped.
+                Outcome::Unchanged if silent => "done".to_owned(),
                 Outcome::Unchanged => "nothing to do".to_owned(),
             };
             if !silent {

@@ -1,16 +1,29 @@
 //! The services of a run: each is waited for by a step, and all are looked at once more when the steps have ended.
 
-use std::{collections::BTreeMap, rc::Rc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    pin::pin,
+    rc::Rc,
+    time::Duration,
+};
+
+use futures_util::{
+    StreamExt,
+    future::{Either, select},
+};
 
 use crate::{
     error::Result,
     execute::{
-        Context, Progress,
+        Context, Progress, evidence,
         ready::{Condition, Reached, Ready, Target},
     },
-    plan::{Action, Plan, Until, reconcile},
+    plan::{Action, Plan, Until, labels, reconcile},
     retry::Retry,
 };
+
+/// How long after the events of the engine broke off they are subscribed to again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// A service that is waited for.
 pub struct Awaited<'a> {
@@ -40,6 +53,9 @@ pub async fn wait(cx: &Context, retry: &Retry, awaited: Awaited<'_>) -> Result<(
     let ready = Ready { engine: cx.world.engine.as_ref(), clock: cx.world.clock.as_ref(), retry, project };
     match ready.wait(targets, retry.remaining()).await {
         Ok(reached) => {
+            for one in completed(&reached) {
+                evidence::keep(cx, &one.target)?;
+            }
             tell(cx, &reached);
             cx.reached(reached);
             Ok(())
@@ -60,11 +76,15 @@ pub async fn confirm(cx: &Context, plan: &Plan) -> Result<()> {
         plan.steps.iter().filter(|step| matches!(step.action, Action::Ready { .. })).map(|step| step.deadline);
     let retry = cx.retry.within(timeout.max().unwrap_or_default());
     let reached = cx.take_reached();
+    let known: BTreeSet<String> = completed(&reached).map(|one| one.target.id.clone()).collect();
     let project = reached.first().map(|reached| reached.target.project.clone()).unwrap_or_default();
     let ready =
         Ready { engine: cx.world.engine.as_ref(), clock: cx.world.clock.as_ref(), retry: &retry, project: &project };
-    match ready.confirm(reached, retry.remaining()).await {
+    match ready.confirm(reached, cx.observed(), retry.remaining()).await {
         Ok(reached) => {
+            for one in completed(&reached).filter(|one| !known.contains(&one.target.id)) {
+                evidence::keep(cx, &one.target)?;
+            }
             tell(cx, &reached);
             Ok(())
         }
@@ -75,6 +95,30 @@ pub async fn confirm(cx: &Context, plan: &Plan) -> Result<()> {
             Err(err)
         }
     }
+}
+
+/// Does `work` while it is observed what happens to the containers of a project.
+pub async fn observed<T>(cx: &Context, project: &str, work: impl Future<Output = T>) -> T {
+    let observe = async {
+        let filter = vec![format!("{}={project}", labels::PROJECT)];
+        loop {
+            if let Ok(mut events) = cx.world.engine.events(&filter).await {
+                while let Some(Ok(event)) = events.next().await {
+                    cx.observed().borrow_mut().note(&event);
+                }
+            }
+            cx.observed().borrow_mut().gap();
+            cx.world.clock.sleep(AGAIN).await;
+        }
+    };
+    match select(pin!(work), Box::pin(observe)).await {
+        Either::Left((done, _)) => done,
+        Either::Right((never, _)) => never,
+    }
+}
+
+fn completed(reached: &[Reached]) -> impl Iterator<Item = &Reached> {
+    reached.iter().filter(|one| one.condition == Condition::Completed)
 }
 
 /// One word for each service, that of the container which is furthest from its end.

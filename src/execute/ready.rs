@@ -18,6 +18,7 @@ use futures_util::{
     future::{Either, LocalBoxFuture, join_all, pending, select},
     stream::LocalBoxStream,
 };
+use jiff::Timestamp;
 use serde_json::Value;
 use tracing::{info, warn};
 
@@ -30,6 +31,7 @@ use crate::{
 };
 pub use verdict::Condition;
 use verdict::Verdict;
+pub use watched::Observed;
 use watched::Watched;
 
 /// A stream of events that has died says nothing, like one where nothing happens.
@@ -92,6 +94,8 @@ pub struct Reached {
     started: String,
     /// How often the engine had restarted it.
     restarts: u64,
+    /// When it was found so.
+    at: Timestamp,
 }
 
 /// Waits for containers.
@@ -120,9 +124,14 @@ impl Ready<'_> {
     ///
     /// # Errors
     /// As [`Ready::wait`], with the step that had found the container ready.
-    pub async fn confirm(&self, reached: Vec<Reached>, timeout: Option<Duration>) -> Result<Vec<Reached>> {
+    pub async fn confirm(
+        &self,
+        reached: Vec<Reached>,
+        observed: &RefCell<Observed>,
+        timeout: Option<Duration>,
+    ) -> Result<Vec<Reached>> {
         let look = async |reached: Reached| {
-            let mut watched = Watched::again(reached);
+            let mut watched = Watched::again(reached, &observed.borrow());
             let service = watched.target.service.clone();
             let found = self.judge(&mut watched).await.map_err(|err| err.step(format!("ready:{service}")))?;
             Ok::<_, Error>(found.ok_or(watched))

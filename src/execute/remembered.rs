@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::{Map, Value, json};
 
-use super::{Context, launch};
+use super::{Context, evidence, stopped};
 use crate::{
     compose::Project,
     error::{Cause, Error, Result},
@@ -34,6 +34,8 @@ const FILE: &str = "compose.yaml";
 pub struct There {
     /// By name.
     pub containers: BTreeMap<String, (Existing, Value)>,
+    /// What is known of how they ended.
+    past: reconcile::There,
 }
 
 /// Looks for the containers of a project.
@@ -62,7 +64,10 @@ pub async fn there(cx: &Context, project: &str, services: &BTreeSet<String>, ins
         let message = format!("no container of project {project} is there");
         return Err(Error::new(Cause::ContainerFailed, message));
     }
-    Ok(There { containers: all })
+    let listed: Vec<Existing> = all.values().map(|(one, _)| one.clone()).collect();
+    let (stopped_by_us, completed) = (stopped::read(&cx.paths), evidence::completed(cx, &listed).await?);
+    let past = reconcile::There { stopped_by_us, completed, ..reconcile::There::default() };
+    Ok(There { containers: all, past })
 }
 
 impl There {
@@ -89,14 +94,13 @@ impl There {
     /// No engine has been looked at.
     pub fn plan(&self, cx: &Context, project: &Project, unit: bool) -> Result<Plan> {
         let options = cx.launch()?.options();
-        let stopped = launch::stopped(&cx.paths);
         let mut reconciled = Reconciled::default();
         for (existing, _) in self.containers.values() {
             let Some(service) = project.services.get(existing.label(labels::SERVICE)) else { continue };
             let number = existing.label(labels::NUMBER).parse().unwrap_or(1);
             let mut desired = containers::container(project, service, number, &Peers::new(), &options)?;
             desired.name.clone_from(&existing.name);
-            let done = reconcile::is_done(&desired, existing) && !stopped.contains(&existing.id);
+            let done = reconcile::is_done(&desired, existing, &self.past);
             let action = if existing.is_up() || done { Action::Keep } else { Action::Start };
             reconciled.steps.push(reconcile::Step { desired, action, existing: Some(existing.clone()) });
         }

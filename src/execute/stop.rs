@@ -40,8 +40,8 @@ pub struct Outcome {
     pub failure: Option<Error>,
 }
 
-/// Stops all containers of ours, of one project or of all. `note` gets the id of each that ran, as soon as it has
-/// ended: the next run starts it again, also when the power goes before the last one has ended.
+/// Stops all containers of ours, of one project or of all. `note` gets the ids of those that run, before the first of them
+/// gets its signal: the next run starts them again, also when the power goes before the last one has ended.
 ///
 /// # Errors
 /// The engine does not answer.
@@ -49,7 +49,7 @@ pub async fn stop(
     engine: &dyn Engine,
     retry: &Retry,
     project: Option<&str>,
-    mut note: impl FnMut(&str),
+    mut note: impl FnMut(&BTreeSet<String>),
 ) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     for round in 0..ROUNDS {
@@ -61,14 +61,11 @@ pub async fn stop(
         if all.is_empty() || outcome.failure.is_some() {
             break;
         }
+        // One that is just being started is listed as created.
+        let over = |one: &&Existing| matches!(one.state.as_str(), "exited" | "dead" | "removing");
+        note(&all.iter().filter(|one| !over(one)).map(|one| one.id.clone()).collect());
         let stop = async |one: &Existing| container(engine, one).await;
-        let failure = in_reverse(all, stop, |one, ran| {
-            if ran {
-                outcome.stopped += 1;
-                note(&one.id);
-            }
-        });
-        outcome.failure = failure.await;
+        outcome.failure = in_reverse(all, stop, |_, ran| outcome.stopped += usize::from(ran)).await;
     }
     Ok(outcome)
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::{
+    containers::Goal,
     images::ImageNeed,
     networks::{NetworkAction, NetworkDesired},
-    reconcile::Reconciled,
+    reconcile::{Reconciled, Step},
     volumes::{VolumeAction, VolumeDesired},
 };
 use crate::{compose::Project, manifest::extension::Readiness};
@@ -32,6 +33,24 @@ pub struct Launch<'a> {
 }
 
 impl Launch<'_> {
+    /// Services of which nothing shows whether they are workers or one-shots.
+    fn idle_workers(&self) -> impl Iterator<Item = String> {
+        let unclear = |step: &&Step| {
+            let Some(service) = self.project.services.get(&step.desired.service) else { return false };
+            let policy = service.deploy.as_ref().and_then(|deploy| deploy.restart_policy.as_ref());
+            let silent = service.restart.is_empty() && policy.is_none();
+            step.desired.job && step.desired.goal == Goal::Serving && silent
+        };
+        self.reconciled.steps.iter().filter(unclear).map(|step| {
+            format!(
+                "service {} has no restart policy, serves nothing and is not awaited: once a run sees it end with 0 it is \
+                 not started again; if it is to stay up give it restart: unless-stopped, if it is a one-shot have \
+                 another service wait for it with service_completed_successfully",
+                step.desired.service
+            )
+        })
+    }
+
     /// What an operator should know.
     pub(super) fn warnings(&self) -> Vec<String> {
         let mut warnings: Vec<String> = Vec::new();
@@ -43,6 +62,7 @@ impl Launch<'_> {
                 service.name
             ));
         }
+        warnings.extend(self.idle_workers());
         for step in &self.reconciled.steps {
             warnings.extend(step.desired.warnings.iter().cloned());
         }

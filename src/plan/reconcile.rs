@@ -29,6 +29,8 @@ pub struct There {
     pub renewed_networks: BTreeSet<String>,
     /// Ids of containers that we stopped ourselves; they are started again even where they ended with 0.
     pub stopped_by_us: BTreeSet<String>,
+    /// Ids of containers that a run saw end with 0 by themselves.
+    pub completed: BTreeSet<String>,
     /// Names of containers whose start was begun by an earlier run and did not end well.
     pub interrupted: BTreeSet<String>,
 }
@@ -160,7 +162,7 @@ fn stands_in(desired: &Desired, stranger: &Existing, there: &There) -> Result<()
         (false, _) => owner,
         (true, Some(why)) => format!("{owner}, and {why}"),
         (true, None) if !desired.folders.is_empty() => format!("{owner}, and lacks its folder below containers-dir"),
-        (true, None) if !(stranger.is_up() || is_done(desired, stranger)) => format!("{owner}, and does not run"),
+        (true, None) if !(stranger.is_up() || ended_well(desired, stranger)) => format!("{owner}, and does not run"),
         (true, None) => return Ok(()),
     };
     Err(foreign(desired, &why))
@@ -184,12 +186,18 @@ fn action(desired: &Desired, existing: &Existing, there: &There) -> Action {
     if existing.is_up() && counts && there.interrupted.contains(&desired.name) {
         return Action::Restart("an earlier start of it was cut off".to_owned());
     }
-    let done = is_done(desired, existing) && !there.stopped_by_us.contains(&existing.id);
-    if existing.is_up() || done { Action::Keep } else { Action::Start }
+    if existing.is_up() || is_done(desired, existing, there) { Action::Keep } else { Action::Start }
 }
 
-/// Whether it is a job that has ended well.
-pub(crate) fn is_done(desired: &Desired, existing: &Existing) -> bool {
+/// Whether it is a one-shot that is done: it ended with 0, nobody stopped it, and either another service awaits its end or
+/// a run saw it. Without either it may be a worker that was stopped with its engine.
+pub(crate) fn is_done(desired: &Desired, existing: &Existing, there: &There) -> bool {
+    let shown = desired.goal == Goal::Completed || there.completed.contains(&existing.id);
+    ended_well(desired, existing) && shown && !there.stopped_by_us.contains(&existing.id)
+}
+
+/// Whether it may be a one-shot that is done.
+fn ended_well(desired: &Desired, existing: &Existing) -> bool {
     desired.job && existing.exit_code == Some(0)
 }
 

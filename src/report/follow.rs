@@ -83,6 +83,7 @@ fn line(record: &Record) -> Option<String> {
     match &record.event {
         Event::Intent { name, attempt, .. } if *attempt > 1 => Some(format!("{name}: begun, attempt {attempt}")),
         Event::Intent { name, .. } => Some(format!("{name}: begun")),
+        Event::Done { name, .. } if name.starts_with(journal::ENDED) => None,
         Event::Done { name, what, ms, .. } => {
             Some(format!("{name}: {what} in {}", seconds(std::time::Duration::from_millis(*ms))))
         }

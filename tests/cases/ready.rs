@@ -1,6 +1,9 @@
 //! When a service is ready, completed or stopped.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
 
 use crate::support::bed::Bed;
 
@@ -104,5 +107,114 @@ services:
     // The engine's own probe comes after five minutes, longer than a run of a test may take.
     bed.run().ready();
     bed.rolecall(&["status"]).ready().prints("healthy");
-    assert_eq!(bed.engine().inspect("shop-web-1")["State"]["Health"]["Log"], serde_json::json!([]));
+    assert_eq!(bed.engine().inspect("shop-web-1")["State"]["Health"]["Log"], json!([]));
+}
+
+/// A worker as on a laptop: no restart policy, no ports, and it ends with 0 when it is told to.
+const WORKER: &str = r#"
+services:
+  worker: { image: "rolecall-test/web:1", command: [sh, -c, "trap 'exit 0' TERM; sleep 1000 & wait"] }
+  web: { image: "rolecall-test/web:1", restart: unless-stopped }
+"#;
+
+/// The state of a container of the project `shop`, and how it ended.
+fn state(bed: &Bed, service: &str) -> (String, i64) {
+    let state = bed.engine().inspect(&format!("shop-{service}-1"))["State"].clone();
+    (state["Status"].as_str().unwrap().to_owned(), state["ExitCode"].as_i64().unwrap())
+}
+
+/// A worker that ended with 0 by `stop` is started again.
+fn worker_comes_back(stop: impl FnOnce(&Bed)) {
+    let bed = Bed::new();
+    bed.compose("shop", WORKER);
+    bed.run().ready().says("service worker has no restart policy, serves nothing and is not awaited");
+    stop(&bed);
+    assert_eq!(state(&bed, "worker"), ("exited".into(), 0));
+    bed.rolecall(&["plan"])
+        .ready()
+        .prints("start container shop-worker-1")
+        .prints("! service worker has no restart policy");
+    bed.run().ready().says("shop-worker-1 is running");
+    assert_eq!(state(&bed, "worker").0, "running");
+    bed.rolecall(&["status"]).ready().prints("running");
+}
+
+#[test]
+fn worker_comes_back_after_the_engine_was_restarted() {
+    worker_comes_back(|bed| bed.engine().restart(Signal::TERM));
+}
+
+#[test]
+fn worker_comes_back_after_docker_stop() {
+    worker_comes_back(|bed| _ = bed.engine().post("/containers/shop-worker-1/stop", &Value::Null));
+}
+
+#[test]
+fn worker_comes_back_after_a_stop_without_notes() {
+    worker_comes_back(|bed| {
+        let notes = bed.agent.state.join("stopped.json");
+        // In the way of a file, as a full disk is.
+        fs::create_dir_all(notes.join("full")).unwrap();
+        bed.rolecall(&["stop"]).ready().says("the next run may not start everything that is stopped now");
+        fs::remove_dir_all(notes).unwrap();
+    });
+}
+
+const JOB: &str = r#"
+services:
+  job: { image: "rolecall-test/web:1", command: [sh, -c, "echo loaded"] }
+  web: { image: "rolecall-test/web:1", restart: unless-stopped }
+"#;
+
+#[test]
+fn job_that_a_run_saw_end_is_not_repeated() {
+    let bed = Bed::new();
+    bed.compose("shop", JOB);
+    bed.run().ready().says("shop-job-1 has completed");
+    bed.rolecall(&["status"]).ready().prints("completed");
+    bed.run().ready().says("nothing to do");
+    // As a reboot.
+    bed.rolecall(&["stop"]).ready();
+    bed.engine().restart(Signal::TERM);
+    bed.run().ready();
+    assert_eq!((bed.engine().logs("shop-job-1").as_str(), state(&bed, "web").0.as_str()), ("loaded\n", "running"));
+}
+
+#[test]
+fn job_that_ends_after_it_was_stable_is_not_repeated() {
+    let bed = Bed::new();
+    let compose = r#"
+services:
+  job: { image: "rolecall-test/web:1", command: [sh, -c, "sleep 3; echo loaded"] }
+  slow:
+    image: rolecall-test/web:1
+    command: [sh, -c, "sleep 8; touch /tmp/ok; exec sleep 1000"]
+    healthcheck: { test: [CMD, test, -e, /tmp/ok], interval: 1s }
+x-rolecall: { ready: { stable: 1s } }
+"#;
+    bed.compose("shop", compose);
+    bed.run().ready().says("shop-job-1 is running");
+    bed.rolecall(&["status"]).ready().prints("completed");
+    bed.run().ready().says("nothing to do");
+}
+
+#[test]
+fn job_that_version_0_1_0_completed_is_not_repeated() {
+    let bed = Bed::new();
+    bed.compose("shop", JOB);
+    bed.run().ready();
+    // Version 0.1.0 wrote another word for the end of a wait, and nothing of how a container ended.
+    let path = bed.agent.state.join("journal.jsonl");
+    let journal = fs::read_to_string(&path).unwrap();
+    let old = journal.lines().filter(|line| !line.contains("\"ended:")).map(|line| {
+        let body = line[9..].replace("\"what\":\"done\"", "\"what\":\"reached\"");
+        format!("{:08x} {body}\n", crc32fast::hash(body.as_bytes()))
+    });
+    fs::write(&path, old.collect::<String>()).unwrap();
+    bed.run().ready().says("nothing to do");
+    assert_eq!(bed.engine().logs("shop-job-1"), "loaded\n");
+    // Without any trace it is unknown whether it ended by itself.
+    fs::remove_file(&path).unwrap();
+    bed.run().ready();
+    assert_eq!(bed.engine().logs("shop-job-1"), "loaded\nloaded\n");
 }

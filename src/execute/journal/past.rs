@@ -15,6 +15,18 @@ pub(super) const KEEP_RUNS: usize = 3;
 /// A run that begins this long after the last sign of the one before it is nobody's loop: somebody came back to it.
 const PAUSE: Duration = Duration::from_hours(1);
 
+/// Begin of the name of a record that a container was seen to end with 0. The step is the container's id.
+pub const ENDED: &str = "ended:";
+
+/// What version 0.1.0 wrote when a wait for a service had come to its end.
+const REACHED: &str = "reached";
+
+/// The service of a record of version 0.1.0 that it was ready.
+fn ready_in_0_1_0<'a>(name: &'a str, what: &str) -> Option<&'a str> {
+    let (kind, service) = name.split_once(':').filter(|_| what == REACHED)?;
+    matches!(kind, "ready" | "healthy" | "completed").then_some(service)
+}
+
 /// What earlier runs left behind.
 #[derive(Debug, Default, Clone)]
 pub struct Past {
@@ -24,6 +36,8 @@ pub struct Past {
     pub open: BTreeSet<String>,
     /// How often each step has been begun since it last ended well.
     pub attempts: BTreeMap<String, u32>,
+    /// Until when version 0.1.0 saw each service ready: the end of its last run that did.
+    pub ready_in_0_1_0: BTreeMap<String, Timestamp>,
     /// Whether this instance has run before.
     pub ran: bool,
     /// What was spent in vain.
@@ -90,18 +104,30 @@ impl Effort {
 /// What the records of earlier runs say.
 pub fn replay(records: &[Record]) -> Past {
     let mut past = Past::default();
+    // Of the run that the records are of.
+    let mut ready: Vec<&str> = Vec::new();
     for record in records {
         past.effort.note(record);
         match &record.event {
-            Event::Run { .. } => past.ran = true,
+            Event::Run { .. } => {
+                past.ran = true;
+                ready.clear();
+            }
             Event::Intent { step, name, attempt } => {
                 past.attempts.insert(step.clone(), *attempt);
                 past.open.insert(name.clone());
             }
-            Event::Done { step, name, .. } => {
+            Event::Done { step, name, what, .. } => {
+                if let Some(service) = ready_in_0_1_0(name, what) {
+                    past.ready_in_0_1_0.insert(service.to_owned(), record.at);
+                    ready.push(service);
+                }
                 past.done.insert(step.clone());
                 past.attempts.remove(step);
                 past.open.remove(name);
+            }
+            Event::End { exit: 0, .. } => {
+                past.ready_in_0_1_0.extend(ready.drain(..).map(|service| (service.to_owned(), record.at)));
             }
             Event::Content { .. } | Event::Retry { .. } | Event::Failed { .. } | Event::End { .. } => {}
         }
@@ -128,6 +154,8 @@ pub(super) fn compact(records: &[Record]) -> Vec<Record> {
         .rev()
         .filter(|r| match &r.event {
             Event::Intent { step, .. } => seen.insert((0, step.clone())),
+            // Of the containers that had a name, the last.
+            Event::Done { name, .. } if name.starts_with(ENDED) => seen.insert((2, name.clone())),
             Event::Done { step, .. } => seen.insert((1, step.clone())),
             _ => false,
         })

@@ -1,6 +1,6 @@
 //! A container that is waited for, with its history since it is watched.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -10,6 +10,32 @@ use super::{
     check::Asking,
     verdict::{Condition, History},
 };
+use crate::world::EngineEvent;
+
+/// What happened to containers while steps were carried out.
+#[derive(Debug, Default)]
+pub struct Observed {
+    /// Ids of those that were told to stop and have not been started since.
+    stopped: BTreeSet<String>,
+    /// Times after which nothing was seen for a while.
+    gaps: Vec<Timestamp>,
+}
+
+impl Observed {
+    /// Notes an event.
+    pub fn note(&mut self, event: &EngineEvent) {
+        match event.action.as_str() {
+            "kill" => _ = self.stopped.insert(event.container.clone()),
+            "start" | "restart" => _ = self.stopped.remove(&event.container),
+            _ => {}
+        }
+    }
+
+    /// Notes that the events broke off.
+    pub fn gap(&mut self) {
+        self.gaps.push(Timestamp::now());
+    }
+}
 
 /// A container that is waited for.
 pub(super) struct Watched {
@@ -53,10 +79,12 @@ impl Watched {
         }
     }
 
-    /// One that was ready.
-    pub(super) fn again(reached: Reached) -> Self {
-        let Reached { target, started, restarts, .. } = reached;
-        Self { restarts: Some(restarts), ready: Some(started), ..Self::new(target) }
+    /// One that was ready, and what was observed since.
+    pub(super) fn again(reached: Reached, observed: &Observed) -> Self {
+        let Reached { target, started, restarts, at, .. } = reached;
+        let stopped = observed.stopped.contains(&target.id);
+        let unseen = observed.gaps.iter().find(|gap| **gap >= at).copied();
+        Self { restarts: Some(restarts), ready: Some(started), stopped, unseen, ..Self::new(target) }
     }
 
     pub(super) fn was_ready(&self) -> bool {
@@ -120,6 +148,6 @@ impl Watched {
     pub(super) fn reached(&self, there: &Value, condition: Condition) -> Reached {
         let started = there["State"]["StartedAt"].as_str().unwrap_or_default().to_owned();
         let restarts = there["RestartCount"].as_u64().unwrap_or_default();
-        Reached { target: self.target.clone(), condition, started, restarts }
+        Reached { target: self.target.clone(), condition, started, restarts, at: Timestamp::now() }
     }
 }

@@ -31,7 +31,7 @@ fn retry() -> Retry {
 /// Stops, and what was noted on the way.
 async fn stopped(engine: &MemoryEngine, project: Option<&str>) -> (Outcome, Vec<String>) {
     let mut noted = Vec::new();
-    let outcome = stop(engine, &retry(), project, |id| noted.push(id.to_owned())).await.unwrap();
+    let outcome = stop(engine, &retry(), project, |ids| noted.extend(ids.iter().cloned())).await.unwrap();
     (outcome, noted)
 }
 
@@ -54,6 +54,20 @@ async fn what_depends_on_others_is_stopped_before_them() {
     // Again: nothing runs.
     assert_eq!(stopped(&engine, Some("demo")).await.0.stopped, 0);
     assert_eq!(stops(&engine).len(), 4);
+}
+
+#[tokio::test]
+async fn containers_are_noted_before_the_first_is_stopped() {
+    let engine = engine();
+    add(&engine, "db", "", true);
+    add(&engine, "job", "", true);
+    engine.containers.borrow_mut().get_mut("job-id").unwrap()["State"] = json!({ "Status": "exited", "ExitCode": 0 });
+    add(&engine, "web", "db:service_started:false", true);
+    let mut noted = Vec::new();
+    let note = |ids: &BTreeSet<String>| noted.push((stops(&engine).len(), ids.iter().cloned().collect::<Vec<_>>()));
+    stop(&*engine, &retry(), None, note).await.unwrap();
+    assert_eq!(noted[0], (0, vec!["db-id".to_owned(), "web-id".to_owned()]));
+    assert!(noted[1..].iter().all(|(_, ids)| ids.is_empty()), "{noted:?}");
 }
 
 #[tokio::test]
@@ -82,7 +96,7 @@ async fn one_that_cannot_be_stopped_does_not_keep_the_others_up() {
     engine.fail_at.set(Some(1));
     let (outcome, noted) = stopped(&engine, None).await;
     assert_eq!(outcome.failure.unwrap().cause, crate::error::Cause::EngineUnreachable);
-    assert_eq!(noted, ["db-id"], "what did stop is known");
+    assert_eq!(noted, ["db-id", "web-id"], "also what may have stopped");
     assert_eq!(stops(&engine), ["web", "db"]);
 }
 

@@ -107,20 +107,32 @@ fn ended(text: &str, change: impl FnOnce(&mut There)) -> Action {
 fn a_job_that_is_done_is_not_run_again() {
     let awaited = "services: { job: { image: x, restart: always }, web: { image: x, depends_on: { job: { condition: service_completed_successfully } } } }";
     let plain = "services: { job: { image: x } }";
-    for text in [awaited, plain, "services: { job: { image: x, restart: on-failure } }"] {
-        assert_eq!(ended(text, |_| {}), Action::Keep, "{text}");
-        let failed = |t: &mut There| t.containers.iter_mut().for_each(|c| c.exit_code = Some(1));
-        assert_eq!(ended(text, failed), Action::Start, "{text}");
+    let seen = |t: &mut There| t.completed = t.containers.iter().map(|c| c.id.clone()).collect();
+    assert_eq!(ended(awaited, |_| {}), Action::Keep, "it is a one-shot since it is awaited");
+    for text in [plain, "services: { job: { image: x, restart: on-failure } }"] {
+        assert_eq!(ended(text, seen), Action::Keep, "{text}");
+        assert_eq!(ended(text, |_| {}), Action::Start, "no run saw it end: {text}");
     }
-    // One that we stopped did not end by itself.
-    assert_eq!(ended(plain, |t| t.stopped_by_us = ["id0".to_owned()].into()), Action::Start);
+    for text in [awaited, plain] {
+        let failed = |t: &mut There| {
+            seen(t);
+            t.containers.iter_mut().for_each(|c| c.exit_code = Some(1));
+        };
+        assert_eq!(ended(text, failed), Action::Start, "{text}");
+        // One that we stopped did not end by itself.
+        let stopped = |t: &mut There| {
+            seen(t);
+            t.stopped_by_us = t.completed.clone();
+        };
+        assert_eq!(ended(text, stopped), Action::Start, "{text}");
+    }
     for serving in [
         "services: { job: { image: x, restart: always } }",
         "services: { job: { image: x, ports: ['80'] } }",
         "services: { job: { image: x, healthcheck: { test: 'true' } } }",
         "services: { job: { image: x }, web: { image: x, depends_on: [job] } }",
     ] {
-        assert_eq!(ended(serving, |_| {}), Action::Start, "{serving}");
+        assert_eq!(ended(serving, seen), Action::Start, "{serving}");
     }
 }
 
