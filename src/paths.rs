@@ -44,6 +44,11 @@ impl Paths {
         self.state.join("lock")
     }
 
+    /// How many runs in a row ended with exit code 4.
+    pub fn failures(&self) -> PathBuf {
+        self.state.join("failures.json")
+    }
+
     /// Ids of the containers that `rolecall stop` stopped: the next run starts them again.
     pub fn stopped(&self) -> PathBuf {
         self.state.join("stopped.json")

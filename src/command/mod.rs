@@ -9,6 +9,7 @@ pub mod lifecycle;
 mod offline;
 pub mod plan;
 pub mod real;
+mod restart_delay;
 pub mod run;
 pub mod seal;
 pub mod stages;

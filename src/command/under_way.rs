@@ -5,7 +5,7 @@ use std::{cell::RefCell, rc::Rc, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
-use super::{need_root, real, stages::Session};
+use super::{need_root, real, restart_delay::RestartDelay, stages::Session};
 use crate::{
     error::{Cause, Error, Result},
     execute::{
@@ -22,6 +22,7 @@ use crate::{
     },
     retry::{millis, seconds},
     settings::{Flags, Input, STATE_DIR},
+    world::World,
 };
 
 /// How long after its deadline a run may take to end.
@@ -44,8 +45,15 @@ pub(super) async fn alone(
         let lock = RunLock::take_for(&settings.paths.lock(), command)?;
         Ok((world, settings, lock))
     };
-    let (world, settings, _lock) = ready().inspect_err(not_begun)?;
-    let paths = settings.paths.clone();
+    let (world, settings, mut lock) = ready().inspect_err(not_begun)?;
+    let (paths, restart_delay) = (settings.paths.clone(), RestartDelay::of(&settings));
+    if let Some((wait, why)) = restart_delay.due(world.host.as_ref()).await {
+        // Whoever starts a run by hand meanwhile has the lock at once.
+        drop(lock);
+        held_back(&world, &paths, wait, why).await.inspect_err(not_begun)?;
+        lock = RunLock::take_for(&paths.lock(), command).inspect_err(not_begun)?;
+    }
+    let _lock = lock;
     // Under the lock nobody else writes there.
     paths.written().iter().for_each(|folder| files::sweep(folder));
     let clock = Rc::clone(&world.clock);
@@ -58,6 +66,7 @@ pub(super) async fn alone(
         err = stopped() => Err(err),
         () = clock.sleep(deadline + OVERDUE) => Err(overdue(deadline, &reporter.borrow().status().doing)),
     };
+    restart_delay.note(&result);
     let exit = reporter.borrow_mut().end(&result);
     let took = seconds(clock.now().saturating_sub(start));
     match &result {
@@ -68,13 +77,24 @@ pub(super) async fn alone(
     Ok(exit)
 }
 
+/// Waits before a run; the status says so, and a signal ends it.
+async fn held_back(world: &World, paths: &Paths, wait: Duration, why: String) -> Result<()> {
+    info!("{why}; `systemctl restart rolecall` does not wait");
+    Reporter::begin(&paths.status(), paths.journal()).update(|status| status.doing = vec![why]);
+    tokio::select! {
+        () = world.clock.sleep(wait) => Ok(()),
+        err = stopped() => Err(err),
+    }
+}
+
 /// Has those who follow the unit see why its run did not begin. Of one from a shell, or where another is under way, they
 /// see nothing.
 pub fn not_begun(err: &Error) {
     let own = std::process::id();
     if std::env::var("SYSTEMD_EXEC_PID").is_ok_and(|pid| pid == own.to_string()) && err.cause != Cause::Locked {
         let paths = Paths::from_env(STATE_DIR.as_ref());
-        let other = |status: &Status| status.state == State::Running && follow::process(status.pid).is_some();
+        let runs = |status: &Status| status.pid != own && follow::process(status.pid).is_some();
+        let other = |status: &Status| status.state == State::Running && runs(status);
         if !Status::read(&paths.status()).is_ok_and(|status| status.is_some_and(|status| other(&status))) {
             Reporter::begin(&paths.status(), paths.journal()).end(&Err(err.clone()));
         }

@@ -114,6 +114,12 @@ fn timespan(text: &str) -> Option<Duration> {
     })
 }
 
+/// Whether systemd has started a unit again by itself since somebody last asked for it; also if it does not answer.
+pub async fn restarted(host: &dyn Host, unit: &str) -> bool {
+    let shown = ask(host, &["show", "--property", "NRestarts", "--value", unit]).await;
+    shown.map_or(true, |shown| shown.stdout.trim() != "0")
+}
+
 /// Queues the start of a unit and returns.
 pub async fn start(host: &dyn Host, unit: &str) -> Result<()> {
     ask(host, &["start", "--no-block", unit]).await.map(drop)
