@@ -6,6 +6,7 @@ use rolecall::{
     cli::Cli,
     command,
     error::{Cause, Error},
+    host::process,
     redact,
     report::bug,
     telemetry,
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
             return ExitCode::from(command::failed(&err));
         }
     };
+    process::allow_open_files();
     telemetry::init(cli.log_format, cli.log_level);
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => {

@@ -80,7 +80,10 @@ impl BringUp<'_> {
         let kept = self.good.read().or_else(|| Good::baked(&self.session.paths, self.input).read());
         let err = match self.source(kept.is_some()).await {
             Ok(summary) => return Ok(summary),
-            Err(Halt::Late(err)) => return Err(err),
+            Err(Halt::Late(err)) => {
+                self.put_back().await;
+                return Err(err);
+            }
             Err(Halt::Early(err)) => err,
         };
         match kept {
@@ -149,12 +152,20 @@ impl BringUp<'_> {
         self.reporter.borrow_mut().update(|status| status.project = Some(project.name.clone()));
         let Wishes { remove_orphans } = self.wishes;
         let instance = &self.facts.instance_id;
-        let look = Look { project, prepared, instance, idle: false, remove_orphans };
+        let look = Look { project, prepared, instance, idle: false, remove_orphans, scripts_pending: false };
         look::look(&cx, look).await.map_err(plan_step)?;
         if refresh {
             summary += execute::run(&launch::refresh(&cx)?, &cx).await?;
         }
-        let plan = launch::plan(&cx, &prepared.manifest.extension, unit(&cx)).await.map_err(plan_step)?;
+        let observe = async || launch::plan(&cx, &prepared.manifest.extension, unit(&cx)).await.map_err(plan_step);
+        let mut plan = observe().await?;
+        if refresh {
+            let (pulled, started) = self.pull_for_those_down(&cx, &plan).await.map_err(Halt::Late)?;
+            summary += pulled;
+            if started {
+                plan = observe().await?;
+            }
+        }
         summary += self.carry_out(&plan, &cx).await.map_err(Halt::Late)?;
         Ok(summary)
     }
@@ -198,7 +209,7 @@ impl BringUp<'_> {
         Ok(summary)
     }
 
-    fn context(&self, session: &Session, prepared: &Prepared) -> Result<Context> {
+    pub(super) fn context(&self, session: &Session, prepared: &Prepared) -> Result<Context> {
         let watching = Rc::clone(self.reporter);
         let watcher = Box::new(move |progress| watching.borrow_mut().progress(progress));
         session.context(prepared, self.facts, self.input, Rc::clone(self.journal), watcher)
@@ -252,7 +263,14 @@ impl BringUp<'_> {
         prepared.manifest.project = Some(Rc::clone(&project));
         self.reporter.borrow_mut().update(|status| status.project = Some(name.clone()));
         let instance = &self.facts.instance_id;
-        let look = Look { project: &project, prepared: &prepared, instance, idle: false, remove_orphans: false };
+        let look = Look {
+            project: &project,
+            prepared: &prepared,
+            instance,
+            idle: false,
+            remove_orphans: false,
+            scripts_pending: false,
+        };
         look::look(&cx, look).await?;
         let plan = there.plan(&cx, &project, unit(&cx))?;
         info!("{} containers of project {name} are there", there.containers.len());

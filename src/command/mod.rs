@@ -8,6 +8,7 @@ pub mod iam;
 pub mod lifecycle;
 mod offline;
 pub mod plan;
+mod put_back;
 pub mod real;
 mod restart_delay;
 pub mod run;

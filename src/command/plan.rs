@@ -13,7 +13,7 @@ use crate::{
         look::{self, Look},
         perform,
     },
-    plan::{Plan, checks, host_steps, render},
+    plan::{Action, Plan, Step, checks, host_steps, render},
     settings::Flags,
 };
 
@@ -41,12 +41,16 @@ pub async fn plan(flags: &Flags, wishes: Wishes, json: bool) -> Result<u8> {
     let cx = session.context(&prepared, &facts, &input, journal, Box::new(|_| {}))?;
     let mut seen = render::Foreseen::default();
     seen.add(Plan { warnings, ..Plan::default() }, Vec::new());
-    foresee(&cx, host_steps(&prepared, &facts.instance_id, baked::upgraded(&session.paths)), &mut seen).await;
+    let host = host_steps(&prepared, &facts.instance_id, baked::upgraded(&session.paths));
+    let pending = |step: &Step| matches!(step.action, Action::Script(_)) && !cx.done_before(&step.id);
+    let scripts_pending = host.steps.iter().any(pending);
+    foresee(&cx, host, &mut seen).await;
     if let Some(project) = &prepared.manifest.project {
         seen.project = Some(project.name.clone());
         let extension = &prepared.manifest.extension;
         let Wishes { remove_orphans } = wishes;
-        let look = Look { project, prepared: &prepared, instance: &facts.instance_id, idle: true, remove_orphans };
+        let instance = &facts.instance_id;
+        let look = Look { project, prepared: &prepared, instance, idle: true, remove_orphans, scripts_pending };
         look::look(&cx, look).await?;
         let refresh = launch::refresh(&cx)?;
         foresee(&cx, refresh, &mut seen).await;

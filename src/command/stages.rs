@@ -56,6 +56,18 @@ impl Session {
         Self { retry: self.retry.within(most.min(half)), ..self.clone() }
     }
 
+    /// The same with time of its own, for what is still to be done when the time of the command may be up.
+    #[must_use]
+    pub fn afresh(&self, within: Duration) -> Self {
+        let retry = Retry::new(Rc::clone(&self.world.clock), Some(self.world.clock.now() + within));
+        Self { retry, ..self.clone() }
+    }
+
+    /// When the command began, by the clock of this machine.
+    pub fn began(&self) -> jiff::Timestamp {
+        jiff::Timestamp::now() - self.elapsed()
+    }
+
     /// The same, where nobody outside is waited for once this command has taken `patience`.
     #[must_use]
     pub fn patient(&self, patience: Option<Duration>) -> Self {

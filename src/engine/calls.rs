@@ -8,7 +8,7 @@ use futures_util::stream::LocalBoxStream;
 use serde_json::{Value, json};
 
 use crate::{
-    engine::{DockerEngine, STOP_ANSWER, STOP_MARGIN, errors::Subject, streams},
+    engine::{DockerEngine, STOP_ANSWER, STOP_MARGIN, errors::Subject, permits::Kind, streams},
     error::{Cause, Error, Result},
     world::{Engine, EngineEvent, PullProgress, RegistryLogin},
 };
@@ -80,7 +80,8 @@ impl Engine for DockerEngine {
             options = options.t(grace);
             limit = Duration::from_secs(grace.unsigned_abs().into()) + STOP_MARGIN;
         }
-        let docker = self.docker(None).await?.with_timeout(limit);
+        let connection = self.connection(Kind::Lasting, None).await?;
+        let docker = connection.docker.clone().with_timeout(limit);
         let answer = found(docker.stop_container(id, Some(options.build())).await);
         answer.map(drop).map_err(|err| self.fail("stop", &Subject::container(id), err))
     }
@@ -110,7 +111,7 @@ impl Engine for DockerEngine {
 
     async fn logs(&self, id: &str, lines: usize) -> Result<Vec<String>> {
         let options = query::LogsOptionsBuilder::new().stdout(true).stderr(true).tail(&lines.to_string()).build();
-        let docker = self.docker(None).await?;
+        let docker = self.connection(Kind::Lasting, None).await?;
         let mut all = Vec::new();
         let read = streams::lines(docker.logs(id, Some(options)), &mut |line| all.push(line.to_owned())).await;
         read.map_err(|err| self.fail("read the output of", &Subject::container(id), err))?;
@@ -122,12 +123,14 @@ impl Engine for DockerEngine {
         let made = self.docker(Some(body)).await?.create_exec(id, bollard::models::ExecConfig::default()).await;
         let exec = made.map_err(fail)?.id;
         let tty = body.get("Tty").and_then(Value::as_bool).unwrap_or_default();
-        let docker = self.docker(Some(&json!({ "Detach": false, "Tty": tty }))).await?;
+        let start = json!({ "Detach": false, "Tty": tty });
+        let docker = self.connection(Kind::Lasting, Some(&start)).await?;
         if let bollard::exec::StartExecResults::Attached { output, .. } =
             docker.start_exec(&exec, None).await.map_err(fail)?
         {
             streams::lines(output, line).await.map_err(fail)?;
         }
+        drop(docker);
         let done = self.docker(None).await?.inspect_exec(&exec).await.map_err(fail)?;
         done.exit_code.ok_or_else(|| {
             let message = format!("could not run a command in container {id}: its exit code is not known");
@@ -146,7 +149,8 @@ impl Engine for DockerEngine {
         platform: Option<&str>,
         login: Option<&RegistryLogin>,
     ) -> Result<LocalBoxStream<'static, Result<PullProgress>>> {
-        streams::pull(&self.docker(None).await?, &self.host, image, platform, login)
+        let connection = self.connection(Kind::Pull, None).await?;
+        streams::pull(connection, &self.host, image, platform, login)
     }
 
     async fn remove_image(&self, id: &str) -> Result<()> {
@@ -213,6 +217,7 @@ impl Engine for DockerEngine {
     }
 
     async fn events(&self, labels: &[String]) -> Result<LocalBoxStream<'static, Result<EngineEvent>>> {
-        Ok(streams::events(&self.docker(None).await?, &self.host, labels))
+        let docker = self.spoken(None).await?;
+        Ok(self.events.follow(labels, || streams::events(&docker, &self.host, labels)))
     }
 }

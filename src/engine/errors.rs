@@ -116,6 +116,11 @@ const PERMANENT: &[(&str, Cause, &str)] = &[
     ("no space left on device", Cause::DiskFull, "free space below docker's data-root, then run again"),
     ("port is already allocated", Cause::PortHeld, "another container publishes this port; find it with `docker ps`"),
     ("address already in use", Cause::PortHeld, "another process listens there; find it with `ss -ltnp`"),
+    (
+        "all ports are allocated",
+        Cause::PortHeld,
+        "no port of the range is free: widen it, or stop what holds its ports",
+    ),
     ("runtime create failed", Cause::ContainerFailed, ""),
     ("failed to create task", Cause::ContainerFailed, ""),
     ("failed to create shim", Cause::ContainerFailed, ""),
@@ -137,6 +142,12 @@ const PERMANENT: &[(&str, Cause, &str)] = &[
     ("invalid", Cause::EngineRefused, ""),
     ("unknown", Cause::EngineRefused, ""),
     ("not supported", Cause::EngineRefused, ""),
+    ("is supported only", Cause::EngineRefused, ""),
+    ("read-only file system", Cause::ContainerFailed, "the engine cannot write there"),
+    ("operation not permitted", Cause::ContainerFailed, ""),
+    ("not a swarm manager", Cause::EngineRefused, "the network needs a swarm: use the bridge driver"),
+    ("no available ipv4 addresses", Cause::EngineRefused, "the network is full: give it a larger subnet"),
+    ("all predefined address pools", Cause::EngineRefused, "remove unused networks, or add to default-address-pools"),
     ("pool overlaps with other one", Cause::EngineRefused, "give the network another subnet"),
     ("could not find an available, non-overlapping", Cause::EngineRefused, "remove unused networks"),
 ];
@@ -224,6 +235,8 @@ fn refused(attempted: &str, status: u16, message: &str) -> Error {
         }
         400 | 409 if CROSSED.iter().any(|words| lower.contains(words)) => error.transient(),
         429 => error.class(Class::Throttled),
+        // An engine that is in no swarm has 503 for what needs one.
+        503 if lower.contains("not a swarm manager") => error,
         // 501: not implemented, for good.
         502..=504 => error.transient(),
         500 if known.is_none() => error.transient(),

@@ -6,6 +6,8 @@
 
 mod calls;
 mod errors;
+mod hub;
+mod permits;
 mod streams;
 #[cfg(test)]
 mod tests;
@@ -15,6 +17,7 @@ use std::{cell::RefCell, time::Duration};
 
 use bollard::Docker;
 use serde_json::Value;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     error::{Cause, Error, Result},
@@ -22,6 +25,8 @@ use crate::{
     world::ApiVersion,
 };
 use errors::Subject;
+use hub::Hub;
+use permits::{Kind, Permits};
 
 /// The address that is used where `DOCKER_HOST` names none.
 pub const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
@@ -41,6 +46,22 @@ pub struct DockerEngine {
     /// The connection and the version that was negotiated; dropped when the engine goes away, so that the next
     /// call negotiates again with whatever comes up.
     live: RefCell<Option<(Docker, ApiVersion)>>,
+    permits: Permits,
+    events: Hub,
+}
+
+/// The connection for one request, and the permit for it.
+struct Connection {
+    docker: Docker,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl std::ops::Deref for Connection {
+    type Target = Docker;
+
+    fn deref(&self) -> &Docker {
+        &self.docker
+    }
 }
 
 impl DockerEngine {
@@ -52,7 +73,7 @@ impl DockerEngine {
         let host = host.filter(|h| !h.is_empty()).unwrap_or(DEFAULT_HOST);
         let host =
             docker_host(host).map_err(|err| Error { message: format!("DOCKER_HOST: {}", err.message), ..err })?;
-        Ok(Self { host, live: RefCell::new(None) })
+        Ok(Self { host, live: RefCell::new(None), permits: Permits::new(), events: Hub::default() })
     }
 
     /// Where the engine is.
@@ -104,8 +125,17 @@ impl DockerEngine {
         Ok(version)
     }
 
-    /// The connection, for a request whose body is `body`.
-    async fn docker(&self, body: Option<&Value>) -> Result<Docker> {
+    /// The connection, for a short request whose body is `body`, as soon as one is free.
+    async fn docker(&self, body: Option<&Value>) -> Result<Connection> {
+        self.connection(Kind::Short, body).await
+    }
+
+    async fn connection(&self, kind: Kind, body: Option<&Value>) -> Result<Connection> {
+        let permit = self.permits.take(kind).await;
+        Ok(Connection { docker: self.spoken(body).await?, permit })
+    }
+
+    async fn spoken(&self, body: Option<&Value>) -> Result<Docker> {
         if self.live.borrow().is_none() {
             self.negotiate().await?;
         }

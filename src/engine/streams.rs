@@ -11,7 +11,10 @@ use bollard::{
 use futures_util::{Stream, StreamExt, stream::LocalBoxStream};
 
 use crate::{
-    engine::errors::{self, Subject},
+    engine::{
+        Connection,
+        errors::{self, Subject},
+    },
     error::Result,
     image_ref::ImageRef,
     world::{EngineEvent, PullProgress, RegistryLogin},
@@ -31,7 +34,7 @@ const LOOK_BACK_SECS: u64 = 2;
 
 /// Pulls an image; an error inside the stream is an error of the registry.
 pub(super) fn pull(
-    docker: &Docker,
+    connection: Connection,
     host: &str,
     image: &str,
     platform: Option<&str>,
@@ -45,7 +48,10 @@ pub(super) fn pull(
     }
     let credentials = login.map(|login| credentials(&reference, login));
     let (host, image) = (host.to_owned(), image.to_owned());
+    let Connection { docker, permit } = connection;
     let stream = docker.create_image(Some(options.build()), None, credentials).map(move |message| {
+        // Given back when the stream is dropped.
+        let _held = &permit;
         let message = message.map_err(|err| errors::told("pull", &Subject::Pull(&image), &host, err))?;
         let bytes = message.progress_detail.and_then(|detail| {
             let number = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok());
@@ -68,7 +74,11 @@ fn credentials(reference: &ImageRef, login: &RegistryLogin) -> DockerCredentials
 }
 
 /// Events of containers with these labels.
-pub(super) fn events(docker: &Docker, host: &str, labels: &[String]) -> LocalBoxStream<'static, Result<EngineEvent>> {
+pub(super) fn events(
+    docker: &Docker,
+    host: &str,
+    labels: &[String],
+) -> impl Stream<Item = Result<EngineEvent>> + Send + use<> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let filters = HashMap::from([
         ("type".to_owned(), vec!["container".to_owned()]),
@@ -78,7 +88,7 @@ pub(super) fn events(docker: &Docker, host: &str, labels: &[String]) -> LocalBox
     let since = now.saturating_sub(LOOK_BACK_SECS).to_string();
     let options = query::EventsOptionsBuilder::new().since(&since).filters(&filters).build();
     let host = host.to_owned();
-    let events = docker.events(Some(options)).map(move |event| {
+    docker.events(Some(options)).map(move |event| {
         let event = event.map_err(|err| errors::told("follow the events of", &Subject::Engine, &host, err))?;
         let actor = event.actor.unwrap_or_default();
         let signal = actor.attributes.as_ref().and_then(|all| all.get("signal").map(String::as_str));
@@ -87,8 +97,7 @@ pub(super) fn events(docker: &Docker, host: &str, labels: &[String]) -> LocalBox
             (action, _) => action,
         };
         Ok(EngineEvent { container: actor.id.unwrap_or_default(), action })
-    });
-    events.boxed_local()
+    })
 }
 
 /// Hands output on line by line.

@@ -24,7 +24,11 @@ use crate::{
     fetch,
     manifest::extension::DockerSettings,
     paths::Paths,
-    plan::{Step, labels, ports::HostPort, reconcile},
+    plan::{
+        Step, labels,
+        ports::{HostPort, Occupant},
+        reconcile,
+    },
     retry::{Policy, Retry},
     settings::Trust,
     world::World,
@@ -46,6 +50,8 @@ pub enum Progress {
     },
     /// A step has failed.
     Failed(String),
+    /// Something that an operator should know, although the run goes on.
+    Warning(String),
     /// What a service has come to.
     Service {
         /// Name of the service.
@@ -234,21 +240,26 @@ impl Context {
         &self.observed
     }
 
-    /// Ports that containers of ours publish, also those whose start was cut off half way: what the engine lists of
-    /// them may not show their ports yet, though its proxy holds them already. `None` where no engine answers.
-    pub async fn published(&self) -> Option<Vec<HostPort>> {
+    /// The containers of the engine with the ports that they publish. Of ours also those whose start was cut off half
+    /// way: what the engine lists of them may not show their ports yet, though its proxy holds them already. `None`
+    /// where no engine answers.
+    pub async fn occupants(&self) -> Option<Vec<Occupant>> {
         let engine = self.world.engine.as_ref();
-        let any = || vec![format!("{}=true", labels::MANAGED)];
-        let filter = self.launch.get().map_or_else(any, |launch| labels::ours(&launch.project.name));
-        let ours = engine.containers(&filter).await.ok()?;
-        let bound = ours.iter().map(async |item| {
-            let id = item["Id"].as_str().unwrap_or_default();
-            let details = engine.inspect_container(id).await.ok().flatten().unwrap_or_default();
+        let listed = engine.containers(&[]).await.ok()?;
+        let project = self.launch.get().map(|launch| launch.project.name.as_str());
+        let read = listed.iter().map(async |item| {
+            let there = reconcile::Existing::read(item);
             let mut ports = HostPort::of_listed(item);
-            ports.extend(HostPort::of_bindings(&details["HostConfig"]["PortBindings"]));
-            ports
+            // Before the project is compared, whatever is ours may be of it.
+            let ours = project.map_or(there.is_managed(), |project| there.is_ours(project));
+            if ours {
+                let details = engine.inspect_container(&there.id).await.ok().flatten().unwrap_or_default();
+                ports.extend(HostPort::of_bindings(&details["HostConfig"]["PortBindings"]));
+            }
+            let service = ours.then(|| there.label(labels::SERVICE).to_owned());
+            Occupant { up: there.is_up(), id: there.id, name: there.name, service, ports }
         });
-        Some(join_all(bound).await.into_iter().flatten().collect())
+        Some(join_all(read).await)
     }
 
     /// Asks the engine for something, again where that can help. It has to answer within the deadline.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tracing::info;
 
 use crate::{
-    error::{Cause, Error, Result},
+    error::{Cause, Error, Exit, Result},
     execute::credentials::Credentials,
     image_ref::ImageRef,
     plan::{PullPolicy, images::ImageNeed},
@@ -21,6 +21,9 @@ use crate::{
 
 /// A pull without a message for this long is given up and tried again.
 const IDLE: Duration = Duration::from_mins(1);
+
+/// How long a registry is asked again for a newer image of one that the engine has.
+const REFRESH_PATIENCE: Duration = Duration::from_secs(20);
 
 /// The least time between two lines about one pull.
 const PROGRESS: Duration = Duration::from_secs(10);
@@ -97,20 +100,48 @@ impl Images {
     pub async fn ensure(&self, need: &ImageNeed) -> Result<Image> {
         let engine_says = format!("look for image {}", need.image);
         if self.retry.run(&engine_says, Policy::SERVICE, async |_| self.must_pull(need).await).await? {
-            let what = format!("pull {}", need.image);
-            let last = RefCell::new(None);
-            let pulled = self.retry.run(&what, PULL, async |_| self.pull(need, &last).await).await;
-            return pulled.map_err(|err| match (err.cause, last.take()) {
-                // What came last says more than that time was up.
-                (Cause::Deadline, Some(last)) => {
-                    Error::new(Cause::ImagePull, format!("could not pull image {} in time: {last}", need.image))
-                        .transient()
-                }
-                _ => err.instead_of_deadline(Cause::ImagePull),
-            });
+            return self.brought(need, &self.retry).await;
         }
         let there = self.world.engine.inspect_image(&need.image).await?;
         Ok(there.as_ref().map(Image::read).unwrap_or_default())
+    }
+
+    /// Asks the registry for a newer image than `present`, if the policy wants that. It is best effort: what the engine
+    /// has can run. The image to use, and why no newer one could be had.
+    ///
+    /// # Errors
+    /// What came is not what it should be, or there is no space for it.
+    pub async fn refresh(&self, need: &ImageNeed, present: Image) -> Result<(Image, Option<Error>)> {
+        if !self.must_pull(need).await? {
+            return Ok((present, None));
+        }
+        match self.brought(need, &self.retry.clone().sooner(self.world.clock.now() + REFRESH_PATIENCE)).await {
+            Ok(image) => Ok((image, None)),
+            Err(err) if err.exit() == Exit::Integrity || err.cause == Cause::DiskFull => Err(err),
+            Err(err) => Ok((present, Some(err))),
+        }
+    }
+
+    /// Whether the engine has an image of this name that can run here.
+    ///
+    /// # Errors
+    /// Those of the engine.
+    pub async fn present(&self, need: &ImageNeed) -> Result<Option<Image>> {
+        let there = self.world.engine.inspect_image(&need.image).await?;
+        Ok(there.filter(|image| self.misfit(image, need).is_none()).as_ref().map(Image::read))
+    }
+
+    async fn brought(&self, need: &ImageNeed, retry: &Retry) -> Result<Image> {
+        let what = format!("pull {}", need.image);
+        let last = RefCell::new(None);
+        let pulled = retry.run(&what, PULL, async |_| self.pull(need, &last).await).await;
+        pulled.map_err(|err| match (err.cause, last.take()) {
+            // What came last says more than that time was up.
+            (Cause::Deadline, Some(last)) => {
+                Error::new(Cause::ImagePull, format!("could not pull image {} in time: {last}", need.image)).transient()
+            }
+            _ => err.instead_of_deadline(Cause::ImagePull),
+        })
     }
 
     async fn login(&self, reference: &ImageRef) -> Result<Option<RegistryLogin>> {

@@ -6,19 +6,22 @@ use std::{
 };
 
 use futures_util::future::{try_join, try_join_all};
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::{
     error::{Error, Result},
-    execute::{Context, evidence, stopped},
+    execute::{Context, evidence, look::LaunchState, stopped},
     host::files,
     manifest::extension::Extension,
     paths::Paths,
     plan::{
-        Action, Launch, Plan, PullPolicy, Step, containers, images, labels, launch_steps,
+        Action, Launch, Plan, PullPolicy, Step,
+        containers::{self, Desired},
+        images, labels, launch_steps,
         networks::{self, NetworkAction},
         reconcile::{self, Existing, There},
-        volumes,
+        volumes::{self, VolumeAction},
     },
     world::Engine,
 };
@@ -72,6 +75,8 @@ pub async fn plan(cx: &Context, extension: &Extension, unit: bool) -> Result<Pla
     };
     let used = containers.iter().flat_map(|c| c.networks.values().cloned()).collect();
     let mut there = There {
+        started: started(cx, &desired, &containers).await?,
+        volumes: seen.volume_names.clone(),
         containers,
         images: ids(&seen.images),
         networks: BTreeMap::new(),
@@ -93,7 +98,9 @@ pub async fn plan(cx: &Context, extension: &Extension, unit: bool) -> Result<Pla
             there.networks.insert(network.name.clone(), id.to_owned());
         }
         let action = if answers || network.body.is_some() {
-            networks::compare(&network, &project.name, &named)?
+            let absent = named.is_empty() && network.body.is_none();
+            networks::compare(&network, &project.name, &named)
+                .or_else(|err| unforeseen(launch, absent, err).map(NetworkAction::KeepOther))?
         } else {
             NetworkAction::Keep
         };
@@ -105,7 +112,10 @@ pub async fn plan(cx: &Context, extension: &Extension, unit: bool) -> Result<Pla
     let mut compared_volumes = Vec::new();
     for volume in wanted_volumes.into_iter().filter(|volume| answers || volume.body.is_some()) {
         look_at("volume", &volume.name, volume.body.as_ref());
-        let action = volumes::compare(&volume, &project.name, seen.volumes.get(&volume.name))?;
+        let found = seen.volumes.get(&volume.name);
+        let absent = found.is_none() && volume.body.is_none();
+        let action = volumes::compare(&volume, &project.name, found)
+            .or_else(|err| unforeseen(launch, absent, err).map(VolumeAction::KeepOther))?;
         compared_volumes.push((volume, action));
     }
     let missing = needs.into_iter().filter(|need| !seen.images.contains_key(&need.image)).collect();
@@ -128,6 +138,36 @@ pub async fn plan(cx: &Context, extension: &Extension, unit: bool) -> Result<Pla
     Ok(plan)
 }
 
+/// The pulls of a plan whose images replace those of containers that are down.
+pub fn pulls_for_those_down(plan: &Plan) -> Plan {
+    let down = |existing: &Existing| !existing.is_up() && existing.state != "created";
+    let replaced = plan.steps.iter().filter_map(|step| match &step.action {
+        Action::Start(start) if matches!(start.action, reconcile::Action::Replace(_)) => Some(start),
+        _ => None,
+    });
+    let images: BTreeSet<&str> = replaced
+        .filter(|start| start.existing.as_ref().is_some_and(down))
+        .flat_map(|start| start.desired.images())
+        .collect();
+    let mut pulls = Plan::default();
+    for step in &plan.steps {
+        if let Action::Image(need) = &step.action
+            && images.contains(need.image.as_str())
+        {
+            pulls.add(Step::new(step.name.clone(), "", step.deadline, Action::Image(need.clone())), []);
+        }
+    }
+    pulls
+}
+
+/// What a plan says of something external that does not exist, if a script that has not run yet may create it.
+fn unforeseen(launch: &LaunchState, absent: bool, err: Error) -> Result<String> {
+    if !launch.scripts_pending || !absent {
+        return Err(err);
+    }
+    Ok(format!("{}; this plan cannot know whether a script that has not run yet creates it", err.message))
+}
+
 fn ids(of: &BTreeMap<String, Value>) -> BTreeMap<String, String> {
     of.iter().map(|(name, value)| (name.clone(), value["Id"].as_str().unwrap_or_default().to_owned())).collect()
 }
@@ -139,6 +179,8 @@ struct Seen {
     /// All of them: names are not unique.
     networks: Vec<Value>,
     volumes: BTreeMap<String, Value>,
+    /// Of all volumes, also those that only a container names.
+    volume_names: BTreeSet<String>,
 }
 
 impl Seen {
@@ -150,9 +192,26 @@ impl Seen {
         let images = images.map(async |name| Ok::<_, Error>((name, engine.inspect_image(name).await?)));
         let volumes = volumes.map(async |name| Ok::<_, Error>((name, engine.inspect_volume(name).await?)));
         let all = try_join(try_join_all(images), try_join(engine.networks(&[]), try_join_all(volumes)));
-        let (images, (networks, volumes)) = all.await?;
-        Ok(Self { images: present(images), networks, volumes: present(volumes) })
+        let ((images, (networks, volumes)), listed) = try_join(all, engine.volumes(&[])).await?;
+        let volume_names = listed.iter().filter_map(|volume| volume["Name"].as_str().map(str::to_owned)).collect();
+        Ok(Self { images: present(images), networks, volumes: present(volumes), volume_names })
     }
+}
+
+/// When the containers that share a namespace, and those whose it is, were last started.
+async fn started(cx: &Context, desired: &[Desired], containers: &[Existing]) -> Result<BTreeMap<String, Timestamp>> {
+    let joining = desired.iter().filter(|one| !one.joins.is_empty());
+    let services: BTreeSet<&str> =
+        joining.flat_map(|one| one.joins.iter().chain([&one.service])).map(String::as_str).collect();
+    let mut started = BTreeMap::new();
+    for one in containers.iter().filter(|c| c.is_up() && services.contains(c.label(labels::SERVICE))) {
+        let inspect = async |_| cx.world.engine.inspect_container(&one.id).await;
+        let details = cx.engine(&cx.retry, "inspect", &one.name, inspect).await?.unwrap_or_default();
+        if let Some(at) = details["State"]["StartedAt"].as_str().and_then(|text| text.parse().ok()) {
+            started.insert(one.id.clone(), at);
+        }
+    }
+    Ok(started)
 }
 
 fn present(all: Vec<(&str, Option<Value>)>) -> BTreeMap<String, Value> {

@@ -31,6 +31,8 @@ pub struct LaunchState {
     pub info: Value,
     /// Whether containers whose service is gone are removed.
     pub remove_orphans: bool,
+    /// Whether scripts run before the launch, whose work nobody can foresee.
+    pub scripts_pending: bool,
     /// The instance that launches.
     pub instance: String,
     api: ApiVersion,
@@ -75,6 +77,8 @@ pub struct Look<'a> {
     pub idle: bool,
     /// Whether containers whose service is gone are removed.
     pub remove_orphans: bool,
+    /// Whether scripts have not run yet that a run starts before the launch.
+    pub scripts_pending: bool,
 }
 
 /// Looks at the engine, and tells the steps of the run what they launch.
@@ -82,7 +86,7 @@ pub struct Look<'a> {
 /// # Errors
 /// The engine does not answer; the state folder cannot be written.
 pub async fn look(cx: &Context, look: Look<'_>) -> Result<()> {
-    let Look { project, prepared, instance, idle, remove_orphans } = look;
+    let Look { project, prepared, instance, idle, remove_orphans, scripts_pending } = look;
     let engine = cx.world.engine.as_ref();
     let ask = async |_| try_join(engine.version(), engine.info()).await;
     let (version, info) = if idle {
@@ -97,6 +101,7 @@ pub async fn look(cx: &Context, look: Look<'_>) -> Result<()> {
         project: Rc::clone(project),
         api: ApiVersion::spoken(&version).unwrap_or(ApiVersion::NEWEST),
         remove_orphans,
+        scripts_pending,
         instance: instance.to_owned(),
         containers_dir: prepared.manifest.extension.host.containers_dir.clone(),
         log_rotation: needs_rotation(&info, cx.docker_host.is_none()),

@@ -6,10 +6,12 @@ use std::{
     rc::Rc,
 };
 
+use tracing::warn;
+
 use crate::{
     error::{Cause, Error, Result},
     execute::{
-        Context, Outcome, containers, foreign,
+        Context, Outcome, Progress, containers, foreign,
         images::Image,
         machine::Machine,
         packages,
@@ -97,17 +99,26 @@ pub async fn apply(cx: &Context, retry: &Retry, step: &Step, attempt: u32) -> Re
             run.run(&cx.world, retry, &cx.paths).await?;
             changed("ran to its end")
         }
-        Action::Ports(requests) => {
+        Action::Ports(check) => {
             let listeners = cx.world.host.listeners().await?;
-            ports::held(requests, &listeners, cx.published().await.as_deref())?;
+            ports::held(check, &listeners, cx.occupants().await.as_deref())?;
             Ok(Outcome::Unchanged)
         }
         Action::Unit(grace) => units::apply(&machine(), &binary()?, *grace).await,
         Action::Image(need) => {
-            let before = engine.inspect_image(&need.image).await?.as_ref().map(Image::read);
-            let image = cx.images(retry).await?.ensure(need).await?;
-            // The registry may have been asked, and have had nothing newer.
-            if before.is_some_and(|before| before.id == image.id) { Ok(Outcome::Unchanged) } else { changed("pulled") }
+            let images = cx.images(retry).await?;
+            let Some(before) = images.present(need).await? else {
+                images.ensure(need).await?;
+                return changed("pulled");
+            };
+            let id = before.id.clone();
+            let (image, stale) = images.refresh(need, before).await?;
+            if let Some(err) = stale {
+                let told = format!("image {} could not be refreshed, and is used as it is: {err}", need.image);
+                warn!(image = need.image, cause = err.cause.code(), "{told}");
+                cx.tell(Progress::Warning(told));
+            }
+            if image.id == id { Ok(Outcome::Unchanged) } else { changed("pulled") }
         }
         Action::Network(network) => {
             let project = cx.project()?.name.clone();

@@ -8,6 +8,7 @@ use std::{
     path::Path,
 };
 
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::{Context, evidence, stopped};
@@ -86,6 +87,15 @@ impl There {
         };
         let staged = Staged::new(dir, &gathered);
         Ok(manifest::load(&staged, &reading, &Extension::default(), &BTreeMap::new())?)
+    }
+
+    /// Leaves out what was never started, or was since `begin`.
+    pub fn untouched(&mut self, begin: Timestamp) {
+        self.containers.retain(|_, (_, details)| {
+            let started = details["State"]["StartedAt"].as_str().and_then(|text| text.parse::<Timestamp>().ok());
+            // A time before the epoch stands for none.
+            started.is_some_and(|at| at.as_second() > 0 && at < begin)
+        });
     }
 
     /// Starts what does not run and is not a job that is done, in order, and waits for all.

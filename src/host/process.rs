@@ -53,7 +53,8 @@ pub fn listeners(proc: &Path) -> Result<Vec<Listener>> {
 /// What is known of a process, below `proc`.
 pub fn describe(proc: &Path, pid: u32) -> Holder {
     let read = |name: &str| fs::read_to_string(proc.join(pid.to_string()).join(name)).unwrap_or_default();
-    Holder { pid, name: read("comm").trim_end().to_owned(), unit: unit(&read("cgroup")) }
+    let cgroup = read("cgroup");
+    Holder { pid, name: read("comm").trim_end().to_owned(), unit: unit(&cgroup), container: container(&cgroup) }
 }
 
 /// The processes whose program has this name, below `proc`.
@@ -79,6 +80,19 @@ pub fn terminate(pid: u32) -> Result<()> {
     match kill_process(target, Signal::TERM) {
         Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
         Err(err) => Err(Error::new(Cause::Io, format!("could not end process {pid}: {err}"))),
+    }
+}
+
+/// Raises the limit of open files to what is usual, as far as this process may. Never above that: programs that are
+/// started here get it too, and there are some that close every file that could be open.
+pub fn allow_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    const USUAL: u64 = 1024;
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let allowed = maximum.map_or(USUAL, |most| most.min(USUAL));
+    if current.is_some_and(|now| now < allowed) {
+        // Without it less is done at the same time.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(allowed), maximum });
     }
 }
 
@@ -150,6 +164,17 @@ fn unit(cgroup: &str) -> Option<String> {
     cgroup.lines().filter_map(path).find_map(in_path)
 }
 
+/// The container in `/proc/PID/cgroup`: engines name the control group after its id, `docker-<id>.scope` with systemd and
+/// `docker/<id>` without, whatever the parent is. Of containers within containers the outer one is meant.
+fn container(cgroup: &str) -> Option<String> {
+    let id = |part: &str| {
+        let part = part.strip_suffix(".scope").unwrap_or(part);
+        let part = part.rsplit_once('-').map_or(part, |(_, id)| id);
+        (part.len() == 64 && part.bytes().all(|b| b.is_ascii_hexdigit())).then(|| part.to_owned())
+    };
+    cgroup.lines().find_map(|line| line.splitn(3, ':').nth(2)?.split('/').find_map(id))
+}
+
 fn pids(proc: &Path) -> impl Iterator<Item = u32> {
     let entries = fs::read_dir(proc).into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
@@ -210,6 +235,19 @@ mod tests {
         assert_eq!(unit(old).as_deref(), Some("postfix@-.service"));
         assert_eq!(unit("0::/system.slice/docker-abc.scope/init\n").as_deref(), Some("docker-abc.scope"));
         assert_eq!(unit("0::/\n"), None);
+    }
+
+    #[test]
+    fn container_id_read_from_control_group() {
+        let id = "4f".repeat(32);
+        for path in [
+            format!("0::/system.slice/docker-{id}.scope\n"),
+            format!("0::/../../docker/{id}/init\n"),
+            format!("12:pids:/docker/{id}\n1:name=systemd:/docker/{id}\n"),
+        ] {
+            assert_eq!(container(&path), Some(id.clone()), "{path}");
+        }
+        assert_eq!(container("0::/system.slice/docker.service\n"), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::plan::labels;
+use crate::plan::{labels, ports::HostPort};
 
 /// A container as `GET /containers/json` lists it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,6 +25,8 @@ pub struct Existing {
     pub volumes: BTreeSet<String>,
     /// Id of its image.
     pub image_id: String,
+    /// Ports of the host that it publishes.
+    pub ports: Vec<HostPort>,
 }
 
 impl Existing {
@@ -49,6 +51,7 @@ impl Existing {
             networks: pairs(&item["NetworkSettings"]["Networks"], &|n| text(&n["NetworkID"])),
             volumes: mounts.filter(|m| m["Type"] == "volume").map(|m| text(&m["Name"])).collect(),
             image_id: text(&item["ImageID"]),
+            ports: HostPort::of_listed(item),
         }
     }
 

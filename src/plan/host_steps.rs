@@ -2,7 +2,10 @@
 
 use std::{rc::Rc, time::Duration};
 
-use super::{Action, Index, Plan, Step, ports};
+use super::{
+    Action, Index, Plan, Step,
+    ports::{self, PortCheck},
+};
 use crate::manifest::{
     extension::{HostSettings, Upgrade},
     prepare::Prepared,
@@ -34,7 +37,8 @@ pub fn host_steps(prepared: &Prepared, instance: &str, upgraded: Upgrade) -> Pla
     if let Some(project) = prepared.manifest.project.as_ref().filter(|_| prepared.manifest.scripts.is_empty()) {
         let requests = ports::requests(project);
         if !requests.is_empty() {
-            let step = Step::new("ports", "", FILES, Action::Ports(requests));
+            let check = PortCheck { requests, ..PortCheck::default() };
+            let step = Step::new("ports", "", FILES, Action::Ports(check));
             before.push(plan.add(step, []));
         }
     }

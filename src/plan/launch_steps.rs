@@ -7,7 +7,12 @@ use std::{
 };
 
 use super::{
-    Action, Index, Launch, Plan, Step, grace::Grace, networks::NetworkAction, ports, reconcile, volumes::VolumeAction,
+    Action, Index, Launch, Plan, Step,
+    grace::Grace,
+    networks::NetworkAction,
+    ports::{self, PortCheck, PortRequest},
+    reconcile::{self, Reconciled},
+    volumes::VolumeAction,
 };
 use crate::{compose::Project, manifest::extension::Readiness};
 
@@ -41,7 +46,8 @@ pub fn launch_steps(launch: Launch<'_>) -> Plan {
     let mut requests = ports::requests(launch.project);
     requests.retain(|request| changing.contains(request.service.as_str()));
     if !requests.is_empty() {
-        builder.gate = vec![builder.plan.add(Step::new("ports", "", ENGINE, Action::Ports(requests)), [])];
+        let check = PortCheck { requests: requests.clone(), staying: staying(&launch.reconciled) };
+        builder.gate = vec![builder.plan.add(Step::new("ports", "", ENGINE, Action::Ports(check)), [])];
     }
     let order = ordered(launch.project, &launch.reconciled.steps);
     if launch.unit {
@@ -65,6 +71,7 @@ pub fn launch_steps(launch: Launch<'_>) -> Plan {
     for step in launch.reconciled.steps {
         builder.containers.entry(step.desired.service.clone()).or_default().push(Rc::new(step));
     }
+    builder.requests = requests;
     for service in &order {
         builder.service(service, &order);
     }
@@ -96,6 +103,10 @@ struct Builder {
     started: BTreeMap<String, Vec<Index>>,
     ready: BTreeMap<(String, Until), Index>,
     ready_when: Readiness,
+    /// Steps that stop what holds a port which another service gets, by container.
+    freed: BTreeMap<String, Index>,
+    /// Host ports of what is made or started.
+    requests: Vec<PortRequest>,
 }
 
 impl Builder {
@@ -144,9 +155,14 @@ impl Builder {
                 if dependency.required { needs.extend(awaited) } else { wishes.extend(awaited) }
             }
             needs.extend(made.get(&desired.name));
+            if !makes(container) {
+                // A volume that it names may be made again.
+                needs.extend(desired.volumes.iter().filter_map(|name| self.volumes.get(name)));
+            }
             if replaces(container) {
                 needs.extend(stopped.iter().copied());
             }
+            needs.extend(self.freed(service, &made));
             let action = Action::Start(Rc::clone(container));
             // What is stopped first has the grace that it was made with, which may be longer than the present one.
             let deadline = if stops(container) { ENGINE + GRACE_LIMIT } else { ENGINE };
@@ -168,8 +184,8 @@ impl Builder {
                 continue;
             }
             if !self.stopped.contains_key(name) {
-                let steps =
-                    containers.iter().filter(|c| stops(c)).filter_map(|c| self.stop(c, service, made)).collect();
+                let why = format!("service '{service}' is replaced");
+                let steps = containers.iter().filter(|c| stops(c)).filter_map(|c| self.stop(c, &why, made)).collect();
                 self.stopped.insert(name.clone(), steps);
             }
             all.extend(self.stopped.get(name).into_iter().flatten());
@@ -177,15 +193,34 @@ impl Builder {
         all
     }
 
+    /// Stops the containers of other services that are replaced and hold a port which this service publishes from now on.
+    fn freed(&mut self, service: &str, made: &BTreeMap<String, Index>) -> Vec<Index> {
+        let wanted: Vec<_> = self.requests.iter().filter(|r| r.service == service).map(|r| r.port).collect();
+        let holds = |existing: &reconcile::Existing| existing.ports.iter().any(|p| wanted.iter().any(|w| w.meets(p)));
+        let others = self.containers.iter().filter(|(name, _)| *name != service).flat_map(|(_, all)| all);
+        let moved = others.filter(|c| replaces(c) && c.existing.as_ref().is_some_and(holds)).cloned();
+        let moved: Vec<Rc<reconcile::Step>> = moved.collect();
+        let mut stopped = Vec::new();
+        for container in moved {
+            let known = self.freed.get(&container.desired.name).copied();
+            let why = format!("service '{service}' publishes its port from now on");
+            if let Some(index) = known.or_else(|| self.stop(&container, &why, made)) {
+                self.freed.insert(container.desired.name.clone(), index);
+                stopped.push(index);
+            }
+        }
+        stopped
+    }
+
     /// Stops one that runs; not before the containers that it waits for, and the image of its own, are there.
-    fn stop(&mut self, step: &reconcile::Step, service: &str, made: &BTreeMap<String, Index>) -> Option<Index> {
+    fn stop(&mut self, step: &reconcile::Step, why: &str, made: &BTreeMap<String, Index>) -> Option<Index> {
         let existing = step.existing.as_ref().filter(|existing| existing.is_up())?;
         let depends = |c: &Rc<reconcile::Step>| c.desired.depends_on.contains_key(&step.desired.service);
         let dependants = self.containers.iter().filter(|(_, all)| all.iter().any(depends));
         let before = dependants.filter_map(|(name, _)| self.stopped.get(name)).flatten();
         let needs: Vec<Index> =
             made.values().chain(before).chain(self.images.get(&step.desired.image)).copied().collect();
-        let action = Action::Stop { existing: existing.clone(), why: format!("service '{service}' is replaced") };
+        let action = Action::Stop { existing: existing.clone(), why: why.to_owned() };
         let step = Step::new(format!("stop:{}", existing.name), &existing.id, ENGINE + GRACE_LIMIT, action);
         Some(self.plan.add(step, needs))
     }
@@ -231,6 +266,12 @@ impl Builder {
         self.ready.insert((service.to_owned(), until), index);
         Some(index)
     }
+}
+
+/// The containers of ours that are neither replaced nor removed.
+fn staying(reconciled: &Reconciled) -> BTreeSet<String> {
+    let kept = reconciled.steps.iter().filter(|step| !replaces(step)).filter_map(|step| step.existing.as_ref());
+    kept.chain(&reconciled.orphans).map(|container| container.id.clone()).collect()
 }
 
 /// Whether anything is to be done for a container.

@@ -44,7 +44,7 @@ use crate::{
         extension::{DockerSettings, Upgrade},
     },
     plan::{
-        grace::Grace, images::ImageNeed, networks::NetworkDesired, ports::PortRequest, reconcile::Existing,
+        grace::Grace, images::ImageNeed, networks::NetworkDesired, ports::PortCheck, reconcile::Existing,
         volumes::VolumeDesired,
     },
 };
@@ -144,7 +144,7 @@ pub enum Action {
     /// Runs a script, once per instance and content.
     Script(Script),
     /// Refuses ports that somebody else holds.
-    Ports(Vec<PortRequest>),
+    Ports(PortCheck),
     /// Starts the unit that holds the grace, which is the longest of the services'.
     Unit(Grace),
     /// Brings an image.

@@ -1,14 +1,21 @@
 //! Host ports: asked for twice, or held by somebody else. Both are found before anything is started.
 
+mod held;
+mod ranges;
+
 use std::{fmt, net::IpAddr};
 
 use serde_json::Value;
 
 use crate::{
-    compose::{Project, model::ServicePortConfig},
+    compose::{
+        Project,
+        model::{ServiceConfig, ServicePortConfig},
+    },
     error::{Cause, Error, Result},
-    world::{Holder, Listener, Protocol},
+    world::{Listener, Protocol},
 };
+pub use held::{Occupant, PortCheck, held};
 
 /// A port of the host that a service publishes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,9 +80,8 @@ impl HostPort {
 
     /// Whether two requests cannot both be served: one address, or one of them for all addresses. `0.0.0.0` and
     /// `::` meet each other too, since an engine may serve both families from either.
-    fn meets(&self, other: &Self) -> bool {
-        let all = |ip: Option<IpAddr>| ip.is_none_or(|ip| ip.is_unspecified());
-        self.same_number(other.port, other.protocol) && (all(self.ip) || all(other.ip) || self.ip == other.ip)
+    pub(super) fn meets(&self, other: &Self) -> bool {
+        self.same_number(other.port, other.protocol) && meets(self.ip, other.ip)
     }
 
     /// Whether a socket of the host is in the way. Listeners are listed once for each family that they serve, so
@@ -93,7 +99,7 @@ impl HostPort {
 /// The host ports that the containers of a project publish, each range port by port.
 pub fn requests(project: &Project) -> Vec<PortRequest> {
     let mut requests = Vec::new();
-    for service in project.services.values() {
+    for service in project.services.values().filter(|service| publishes(service)) {
         for port in service.ports.iter().flat_map(host_ports) {
             // Each further container of a service asks for the same port again.
             for _ in 0..service.replicas() {
@@ -104,12 +110,31 @@ pub fn requests(project: &Project) -> Vec<PortRequest> {
     requests
 }
 
-/// Refuses a project in which one host port is asked for twice.
+/// Whether the engine publishes the ports of a service. With the network of the host it discards them, without any
+/// network it has nothing to publish, and the ports of a network that is shared are those of its owner.
+pub(crate) fn publishes(service: &ServiceConfig) -> bool {
+    let mode = service.network_mode.as_str();
+    !matches!(mode, "host" | "none") && !shares_network(service)
+}
+
+/// Whether a service is in the network of another container.
+pub(crate) fn shares_network(service: &ServiceConfig) -> bool {
+    ["service:", "container:"].iter().any(|kind| service.network_mode.starts_with(kind))
+}
+
+/// Refuses a project in which one host port is asked for twice, or more ports of a range than it has.
 ///
 /// # Errors
 /// `port-clash`.
 pub fn check(project: &Project) -> Result<()> {
-    clashes(&requests(project))
+    clashes(&requests(project))?;
+    ranges::check(project)
+}
+
+/// Whether two addresses cannot both have one port.
+fn meets(a: Option<IpAddr>, b: Option<IpAddr>) -> bool {
+    let all = |ip: Option<IpAddr>| ip.is_none_or(|ip| ip.is_unspecified());
+    all(a) || all(b) || a == b
 }
 
 fn protocol(name: &str) -> Protocol {
@@ -157,57 +182,6 @@ pub fn clashes(requests: &[PortRequest]) -> Result<()> {
             .hint("give one of them another host port, or put them on different hosts by role"));
     }
     Ok(())
-}
-
-/// Refuses requests for ports that a process of the host holds. `ours` are the ports that containers of this
-/// project publish already: where the engine holds those, it is for us. `None`: the engine does not answer, as while it
-/// starts its containers at boot; what it holds is judged once it does.
-///
-/// # Errors
-/// `port-held`, naming service, port and every holder that can be seen.
-pub fn held(requests: &[PortRequest], listeners: &[Listener], ours: Option<&[HostPort]>) -> Result<()> {
-    let is_ours = |listener: &Listener| {
-        let engine = |h: &Holder| is_engine(&h.name);
-        match ours {
-            Some(ours) => {
-                listener.holder.as_ref().is_none_or(engine) && ours.iter().any(|port| port.is_held_by(listener))
-            }
-            None => listener.holder.as_ref().is_some_and(engine),
-        }
-    };
-    let mut found: Vec<String> = Vec::new();
-    let mut hint = None;
-    for request in requests {
-        let in_the_way = |l: &&Listener| request.port.is_held_by(l) && !is_ours(l);
-        let Some(listener) = listeners.iter().find(in_the_way) else {
-            continue;
-        };
-        let who = listener.holder.as_ref().map_or("a process that cannot be seen".to_owned(), ToString::to_string);
-        found.push(format!("port {} of service {} is held by {who}", request.port, request.service));
-        hint.get_or_insert_with(|| remedy(listener));
-    }
-    match hint {
-        Some(hint) => Err(Error::new(Cause::PortHeld, found.join("; ")).hint(hint)),
-        None => Ok(()),
-    }
-}
-
-fn is_engine(name: &str) -> bool {
-    matches!(name, "docker-proxy" | "dockerd" | "rootlesskit")
-}
-
-fn remedy(listener: &Listener) -> String {
-    let port = listener.port;
-    match &listener.holder {
-        Some(holder) if is_engine(&holder.name) => {
-            format!("a container outside this project publishes it: see `docker ps --filter publish={port}`")
-        }
-        Some(holder) => match holder.unit.as_deref().filter(|unit| unit.ends_with(".service")) {
-            Some(unit) => format!("stop it for good with `systemctl mask --now {unit}`, or publish another port"),
-            None => format!("stop process {}, or publish another port", holder.pid),
-        },
-        None => format!("see `ss -lntup 'sport = {port}'`"),
-    }
 }
 
 #[cfg(test)]

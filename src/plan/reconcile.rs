@@ -4,7 +4,11 @@
 //! else is ever acted on. One that Docker Compose made is left alone where it is just what has to be; any other stranger
 //! in the way is an error that names it.
 
+mod follow;
+
 use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
 
 pub use super::existing::Existing;
 use crate::{
@@ -15,6 +19,7 @@ use crate::{
         labels,
     },
 };
+use follow::follow;
 
 /// What is there.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +30,10 @@ pub struct There {
     pub images: BTreeMap<String, String>,
     /// Network ids by name, for those that the engine has.
     pub networks: BTreeMap<String, String>,
+    /// Names of all volumes that the engine has.
+    pub volumes: BTreeSet<String>,
+    /// When containers that share a namespace were last started, by id.
+    pub started: BTreeMap<String, Timestamp>,
     /// Networks that are made anew: what was in them is, too.
     pub renewed_networks: BTreeSet<String>,
     /// Ids of containers that we stopped ourselves; they are started again even where they ended with 0.
@@ -142,7 +151,7 @@ pub fn reconcile(project: &Project, desired: Vec<Desired>, there: &There) -> Res
             result.orphans.push(one.clone());
         }
     }
-    follow(&mut result.steps)?;
+    follow(&mut result.steps, there)?;
     Ok(result)
 }
 
@@ -158,7 +167,8 @@ fn stands_in(desired: &Desired, stranger: &Existing, there: &There) -> Result<()
         project if stranger.is_managed() => format!("it is of project '{project}'"),
         project => format!("it is of project '{project}' and was not made by rolecall"),
     };
-    let why = match (same, outdated(desired, stranger, there)) {
+    let unfit = || bereft(desired, stranger, there).filter(|_| !ended_well(desired, stranger));
+    let why = match (same, outdated(desired, stranger, there).or_else(unfit)) {
         (false, _) => owner,
         (true, Some(why)) => format!("{owner}, and {why}"),
         (true, None) if !desired.folders.is_empty() => format!("{owner}, and lacks its folder below containers-dir"),
@@ -178,6 +188,10 @@ fn action(desired: &Desired, existing: &Existing, there: &There) -> Action {
     if let Some(reason) = changed(desired, existing, there) {
         return Action::Replace(reason);
     }
+    let done = is_done(desired, existing, there);
+    if !done && let Some(reason) = bereft(desired, existing, there) {
+        return Action::Replace(reason);
+    }
     if existing.name != desired.name {
         return Action::Adopt;
     }
@@ -186,7 +200,7 @@ fn action(desired: &Desired, existing: &Existing, there: &There) -> Action {
     if existing.is_up() && counts && there.interrupted.contains(&desired.name) {
         return Action::Restart("an earlier start of it was cut off".to_owned());
     }
-    if existing.is_up() || is_done(desired, existing, there) { Action::Keep } else { Action::Start }
+    if existing.is_up() || done { Action::Keep } else { Action::Start }
 }
 
 /// Whether it is a one-shot that is done: it ended with 0, nobody stopped it, and either another service awaits its end or
@@ -194,6 +208,27 @@ fn action(desired: &Desired, existing: &Existing, there: &There) -> Action {
 pub(crate) fn is_done(desired: &Desired, existing: &Existing, there: &There) -> bool {
     let shown = desired.goal == Goal::Completed || there.completed.contains(&existing.id);
     ended_well(desired, existing) && shown && !there.stopped_by_us.contains(&existing.id)
+}
+
+/// Why a container cannot be started again, if it cannot: the engine keeps ids of networks and names of volumes that it
+/// does not have any more, as after a prune while the container was stopped.
+fn bereft(desired: &Desired, existing: &Existing, there: &There) -> Option<String> {
+    let lost = desired.networks.iter().find(|name| {
+        let at = existing.networks.get(*name);
+        // One that was never started is in its networks by name only.
+        at.is_some_and(|at| !at.is_empty() && there.networks.get(*name) != Some(at))
+    });
+    if let Some(network) = lost {
+        return Some(match there.networks.contains_key(network) {
+            true => format!("it is not connected to network {network}"),
+            false => format!("network {network} does not exist any more"),
+        });
+    }
+    if existing.is_up() {
+        return None;
+    }
+    let gone = existing.volumes.iter().find(|name| !there.volumes.contains(*name));
+    gone.map(|volume| format!("volume {volume} does not exist any more"))
 }
 
 /// Whether it may be a one-shot that is done.
@@ -235,56 +270,12 @@ fn outdated(desired: &Desired, existing: &Existing, there: &There) -> Option<Str
     if let Some(network) = desired.networks.intersection(&there.renewed_networks).next() {
         return Some(format!("network {network} is made anew"));
     }
-    let detached = desired.networks.iter().find(|name| {
-        let at = existing.networks.get(*name);
-        // One that was never started is in its networks by name only.
-        at.is_none_or(|at| !at.is_empty() && there.networks.get(*name).is_some_and(|now| at != now))
-    });
+    let detached = desired.networks.iter().find(|name| !existing.networks.contains_key(*name));
     if let Some(network) = detached {
         return Some(format!("it is not connected to network {network}"));
     }
     let missing = desired.volumes.iter().find(|name| !existing.volumes.contains(*name));
     missing.map(|volume| format!("it does not mount volume {volume}"))
-}
-
-/// Lets replacements reach those that depend on them: who names the old container is replaced too, and who asked to be
-/// restarted is restarted.
-///
-/// # Errors
-/// `container-failed` where that would replace a container that is not ours.
-fn follow(steps: &mut [Step]) -> Result<()> {
-    loop {
-        let renewed: BTreeSet<String> = steps
-            .iter()
-            .filter(|s| matches!(s.action, Action::Replace(_) | Action::Create))
-            .map(|s| s.desired.service.clone())
-            .collect();
-        let mut more = false;
-        for step in steps.iter_mut() {
-            let stays = matches!(step.action, Action::Keep | Action::Start | Action::Restart(_) | Action::Adopt);
-            if let Some(service) = step.desired.shares.iter().find(|name| stays && renewed.contains(*name)) {
-                let why = format!("service '{service}', which it refers to, gets a new container");
-                if step.existing.as_ref().is_some_and(|there| !there.is_managed()) {
-                    return Err(foreign(&step.desired, &format!("it was not made by rolecall, and {why}")));
-                }
-                step.action = Action::Replace(why);
-                more = true;
-            }
-        }
-        if !more {
-            break;
-        }
-    }
-    let replaced: BTreeSet<String> =
-        steps.iter().filter(|s| matches!(s.action, Action::Replace(_))).map(|s| s.desired.service.clone()).collect();
-    for step in steps {
-        let asked = step.desired.depends_on.iter().find(|(name, d)| d.restart && replaced.contains(*name));
-        let runs = step.existing.as_ref().is_some_and(|there| there.is_up() && there.is_managed());
-        if let (Action::Keep, Some((service, _)), true) = (&step.action, asked, runs) {
-            step.action = Action::Restart(format!("service '{service}' is replaced"));
-        }
-    }
-    Ok(())
 }
 
 /// Whether a service is one that ends: nothing needs it to keep running, and it is not restarted when it has ended well.

@@ -79,6 +79,12 @@ pub const RULES: &[Rule] = &[
             .iter()
             .any(|r| p.configs.get(&r.source).is_some_and(|d| !d.driver.is_empty() || !d.template_driver.is_empty()))
     }),
+    refused("ports", "the network is another container's: publish the port with the service that owns it", |_, s| {
+        !s.ports.is_empty() && crate::plan::ports::shares_network(s)
+    }),
+    ignored("ports.published", "the engine discards it: without a network of its own nothing is published", |_, s| {
+        !s.ports.is_empty() && matches!(s.network_mode.as_str(), "host" | "none")
+    }),
     ignored("secrets.uid, gid, mode", "a file is mounted with the owner and mode that it has on the host", |p, s| {
         s.secrets.iter().any(|r| {
             (!r.uid.is_empty() || !r.gid.is_empty() || r.mode.is_some())

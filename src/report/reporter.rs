@@ -51,6 +51,7 @@ impl Reporter {
                     return;
                 }
             }
+            Progress::Warning(text) => self.status.warnings.push(text),
             Progress::Failed(name) => self.status.doing.retain(|n| *n != name),
             Progress::Service { service, state } => {
                 match self.status.services.iter_mut().find(|s| s.service == service) {

@@ -6,6 +6,8 @@ pub(crate) const WHEN: &[(&str, &str)] = &[
     ("image", "there is none, and no `build`"),
     ("pull_policy", "it is anything else"),
     ("isolation", "it is not `default`"),
+    ("ports", "`network_mode` is `service:…` or `container:…`"),
+    ("ports.published", "`network_mode` is `host` or `none`"),
     ("deploy.mode", "it is not `replicated`"),
     ("secrets.uid, gid, mode", "the secret is a `file`"),
     ("configs.uid, gid, mode", "the config is a `file`"),

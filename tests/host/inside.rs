@@ -19,7 +19,7 @@ use rolecall::{
     paths::Paths,
     plan::{
         grace::Grace,
-        ports::{self, HostPort, PortRequest},
+        ports::{self, HostPort, PortCheck, PortRequest},
     },
     redact::Secret,
     retry::Retry,
@@ -94,7 +94,8 @@ async fn obey(order: &str) -> Result<String> {
         "port" => {
             let port = HostPort { ip: None, port: rest.parse().unwrap(), protocol: Protocol::Tcp };
             let request = PortRequest { service: "web".into(), port };
-            ports::held(&[request], &world.host.listeners().await?, Some(&[])).map(|()| "free".into())
+            let check = PortCheck { requests: vec![request], ..PortCheck::default() };
+            ports::held(&check, &world.host.listeners().await?, Some(&[])).map(|()| "free".into())
         }
         "remote" => {
             let set_up = Docker::new(&world, &retry, &paths, Some(DockerSettings::default()), Some(rest), archive());

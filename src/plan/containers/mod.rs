@@ -145,6 +145,8 @@ pub struct Desired {
     pub references: BTreeSet<String>,
     /// Those of them whose containers its hash names: it is made anew when one of those is.
     pub shares: BTreeSet<String>,
+    /// Services whose network, IPC or PID namespace it shares.
+    pub joins: BTreeSet<String>,
     /// When it counts as ready.
     pub goal: Goal,
     /// Whether it may end, with 0: nothing waits for it to serve, and the engine does not start it again.
@@ -248,6 +250,7 @@ pub fn container(
         depends_on: service.depends_on.clone(),
         references,
         shares,
+        joins: network::joins(service).map(str::to_owned).collect(),
         goal,
         job: reconcile::is_job(goal, restarts(service), serves(project, service)),
         warnings,

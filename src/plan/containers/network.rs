@@ -63,6 +63,11 @@ pub(super) fn resolved(service: &ServiceConfig, peers: &Peers, references: &mut 
     service
 }
 
+/// The services whose namespaces a service shares.
+pub(super) fn joins(service: &ServiceConfig) -> impl Iterator<Item = &str> {
+    [&service.network_mode, &service.ipc, &service.pid].into_iter().filter_map(|mode| mode.strip_prefix("service:"))
+}
+
 /// `links` and `external_links` as pairs of container and alias.
 pub(super) fn links(
     project: &Project,

@@ -180,6 +180,24 @@ fn who_asked_to_be_restarted_is_stopped_before_its_dependency_and_after_its_own_
 }
 
 #[test]
+fn holder_of_a_moved_port_is_stopped_first() {
+    let text = "services: { a: { image: a, ports: ['80:80'] }, b: { image: b, ports: ['81:80'] } }";
+    let plan = plan(text, |launch| {
+        for step in &mut launch.reconciled.steps {
+            // Each has the port that the other gets.
+            let (id, port) = if step.desired.service == "a" { ("1", 81) } else { ("2", 80) };
+            let listed = serde_json::json!({ "Id": id, "Names": [format!("/{}", step.desired.name)], "State": "running",
+                "Ports": [{ "PublicPort": port, "Type": "tcp", "IP": "0.0.0.0" }] });
+            step.existing = Some(Existing::read(&listed));
+            step.action = reconcile::Action::Replace("changed".into());
+        }
+    });
+    assert_eq!(needs(&plan, "stop:demo-b-1"), "image:b container:demo-a-1");
+    assert!(needs(&plan, "start:demo-a-1").contains("stop:demo-b-1"));
+    assert!(needs(&plan, "start:demo-b-1").contains("stop:demo-a-1"));
+}
+
+#[test]
 fn what_is_used_as_it_is_and_what_is_left_alone_is_told() {
     let plan = plan("services: { a: { image: a, volumes: ['data:/d'] } }\nvolumes: { data: {} }", |launch| {
         launch.networks[0].1 = NetworkAction::KeepOther("another's network".into());

@@ -27,6 +27,7 @@ fn there(project: &Project) -> There {
         containers: containers.collect(),
         images: [("x".to_owned(), "sha256:1".to_owned())].into(),
         networks: [("demo_default".to_owned(), "n1".to_owned())].into(),
+        volumes: all.iter().flat_map(|one| one.volumes.clone()).collect(),
         ..There::default()
     }
 }

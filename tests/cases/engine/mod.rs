@@ -1,1 +1,5 @@
 //! Networks, ports, images and registries.
+
+mod networks;
+mod ports;
+mod registries;

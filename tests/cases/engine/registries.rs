@@ -1,0 +1,104 @@
+//! Registries that fail while the images that a host needs are on its disk, logins of the host, and mirrors.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::support::{
+    bed::Bed,
+    http::{Fault, Kind},
+    image::Image,
+    registry::{Registry, error},
+};
+
+fn one(image: &str, more: &str) -> String {
+    format!("services: {{ web: {{ image: \"{image}\", stop_grace_period: 1s{more} }} }}\n")
+}
+
+fn running(bed: &Bed, name: &str) -> Value {
+    bed.engine().inspect(name)["State"]["Running"].clone()
+}
+
+#[test]
+fn present_image_is_used_if_it_cannot_be_refreshed() {
+    let bed = Bed::new();
+    let registry = Registry::start();
+    let image = registry.push("app/web", "1", &Image::web());
+    let busy = error(429, "TOOMANYREQUESTS", "too many requests").with("retry-after", 100);
+    let faults = [
+        ("unauthorised", registry.unauthorised()),
+        ("throttled", busy),
+        ("missing", error(404, "MANIFEST_UNKNOWN", "manifest unknown")),
+        ("down", error(503, "UNAVAILABLE", "try later")),
+    ];
+    for policy in ["always", "every_1s"] {
+        bed.compose("shop", &one(&image, &format!(", pull_policy: {policy}")));
+        bed.run().ready();
+        for (name, answer) in &faults {
+            if policy != "always" && *name != "down" {
+                continue;
+            }
+            bed.rolecall(&["stop"]).ready();
+            registry.server.fault(Fault::on("/v2/", Kind::Answer(answer.clone())));
+            let told = format!("image {image} could not be refreshed, and is used as it is");
+            bed.run().ready().says(&told);
+            assert_eq!(running(&bed, "shop-web-1"), true, "{name}");
+            let status = bed.agent.status();
+            assert!(status["warnings"].to_string().contains(&told), "{name}: {status}");
+            registry.server.heal();
+        }
+    }
+    bed.run().ready();
+    assert_eq!(bed.agent.status()["warnings"], json!([]));
+}
+
+#[test]
+fn old_container_is_started_again_if_its_successor_has_no_image() {
+    let bed = Bed::new();
+    let registry = Registry::start();
+    let image = registry.push("app/web", "1", &Image::web());
+    let pulled = |tag: &str| {
+        format!(
+            "services: {{ web: {{ image: \"{}\" }}, db: {{ image: \"rolecall-test/web:1\" }} }}\n",
+            image.replace("/web:1", &format!("/web:{tag}"))
+        )
+    };
+    bed.compose("shop", &pulled("1"));
+    bed.run().ready();
+    let old = bed.engine().inspect("shop-web-1")["Id"].clone();
+    bed.compose("shop", &pulled("2"));
+    let up = |when: &str| {
+        assert_eq!(bed.engine().inspect("shop-web-1")["Id"], old, "{when}");
+        for name in ["shop-web-1", "shop-db-1"] {
+            assert_eq!(running(&bed, name), true, "{name} {when}");
+        }
+    };
+    bed.rolecall(&["stop"]).ready();
+    bed.fails(1, "image-not-found").names("/web:2").says("containers again that ran before");
+    up("after a stop of ours");
+    bed.engine().restart(Signal::TERM);
+    assert_eq!(running(&bed, "shop-web-1"), false);
+    bed.fails(1, "image-not-found");
+    up("after a restart of the engine");
+    // What the source has by now is launched, with nothing left over.
+    registry.push("app/web", "2", &Image::web());
+    bed.run().ready();
+    assert_ne!(bed.engine().inspect("shop-web-1")["Id"], old);
+    bed.run().ready().says("nothing to do");
+}
+
+#[test]
+fn old_container_serves_while_a_new_image_is_slow() {
+    let bed = Bed::new();
+    let registry = Registry::start();
+    let image = registry.push("app/web", "1", &Image::web());
+    bed.compose("shop", &one(&image, ""));
+    bed.run().ready();
+    let newer = registry.push("app/web", "2", &Image::web());
+    registry.server.fault(Fault::on("/web/manifests/2", Kind::Delay(Duration::from_secs(27))).times(1));
+    bed.compose("shop", &one(&newer, ", environment: { WORD: two }"));
+    bed.rolecall(&["stop"]).ready();
+    bed.run().ready().says("containers again that ran before").says("replacing shop-web-1");
+    bed.run().ready().says("nothing to do");
+}
