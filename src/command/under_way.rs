@@ -13,7 +13,7 @@ use crate::{
         journal::{self, Event, Journal},
     },
     facts::Facts,
-    host::{files, lock::RunLock},
+    host::{files, lock::RunLock, systemd},
     paths::Paths,
     report::{
         console, follow,
@@ -90,10 +90,9 @@ async fn held_back(world: &World, paths: &Paths, wait: Duration, why: String) ->
 /// Has those who follow the unit see why its run did not begin. Of one from a shell, or where another is under way, they
 /// see nothing.
 pub fn not_begun(err: &Error) {
-    let own = std::process::id();
-    if std::env::var("SYSTEMD_EXEC_PID").is_ok_and(|pid| pid == own.to_string()) && err.cause != Cause::Locked {
+    if systemd::is_parent() && err.cause != Cause::Locked {
         let paths = Paths::from_env(STATE_DIR.as_ref());
-        let runs = |status: &Status| status.pid != own && follow::process(status.pid).is_some();
+        let runs = |status: &Status| status.pid != std::process::id() && follow::process(status.pid).is_some();
         let other = |status: &Status| status.state == State::Running && runs(status);
         if !Status::read(&paths.status()).is_ok_and(|status| status.is_some_and(|status| other(&status))) {
             Reporter::begin(&paths.status(), paths.journal()).end(&Err(err.clone()));
