@@ -20,6 +20,7 @@ pub mod command;
 pub mod error;
 pub mod image_ref;
 pub mod paths;
+pub mod printable;
 pub mod redact;
 pub mod retry;
 pub mod settings;

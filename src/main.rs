@@ -1,4 +1,4 @@
-//! Parses the command line, sets up logging and the one thread, and hands over to the library.
+//! Parses the command line, sets up logging and the thread that does the work, and hands over to the library.
 
 use std::process::ExitCode;
 
@@ -8,7 +8,7 @@ use rolecall::{
     error::{Cause, Error},
     host::process,
     redact,
-    report::bug,
+    report::{bug, guard},
     telemetry,
 };
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
@@ -31,10 +31,15 @@ fn main() -> ExitCode {
     };
     process::allow_open_files();
     telemetry::init(cli.log_format, cli.log_level);
+    guard::supervise(move || work(cli)).unwrap_or_else(|err| ExitCode::from(command::failed(&err)))
+}
+
+/// Does what the command line asks, on the one thread of its runtime.
+fn work(cli: Cli) -> ExitCode {
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => {
             let code = runtime.block_on(command::dispatch(cli));
-            // A name server that does not answer holds a thread, which must not hold the verdict.
+            // A name server or a mount that does not answer holds a thread, which must not hold the verdict.
             runtime.shutdown_background();
             code
         }

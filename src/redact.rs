@@ -13,6 +13,8 @@ use std::{
 use base64::Engine as _;
 use serde_json::Value;
 
+use crate::printable;
+
 /// A value that no log, error text or journal may show: `Debug` prints a placeholder and there is no `Display`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret<T>(T);
@@ -59,11 +61,12 @@ pub fn hide(value: &str, shown: &str) {
 }
 
 /// The forms in which a value is met.
-fn written(value: &str) -> [String; 4] {
+fn written(value: &str) -> [String; 5] {
     let json = Value::from(value).to_string();
     let address = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
     let base64 = base64::engine::general_purpose::STANDARD.encode(value);
-    [value.to_owned(), json.trim_matches('"').to_owned(), address, base64]
+    let shown = printable::line(value).into_owned();
+    [value.to_owned(), json.trim_matches('"').to_owned(), address, base64, shown]
 }
 
 /// A text without the values that are hidden.
@@ -85,10 +88,31 @@ pub fn hide_environment() {
     }
     for name in ["http_proxy", "https_proxy", "all_proxy"] {
         for name in [name.to_owned(), name.to_uppercase()] {
-            let address = variable(&name).and_then(|value| url::Url::parse(&value).ok());
-            address.as_ref().and_then(url::Url::password).inspect(|password| hide(password, "[proxy password]"));
+            if let Some(address) = variable(&name).and_then(|value| url::Url::parse(&value).ok()) {
+                hide_password(&address, "[proxy password]");
+            }
         }
     }
+}
+
+/// Hides the password of an address: as it is written there, decoded, and as `curl -v` shows it in a header of Basic
+/// authentication.
+pub fn hide_password(address: &url::Url, shown: &str) {
+    let Some(password) = address.password() else { return };
+    let decoded = |text: &str| percent_decode(text);
+    let (user, plain) = (decoded(address.username()), decoded(password));
+    hide(&base64::engine::general_purpose::STANDARD.encode(format!("{user}:{plain}")), shown);
+    hide(password, shown);
+    hide(&plain, shown);
+}
+
+/// Decodes `%40` and the like; bytes that are not text are replaced.
+fn percent_decode(text: &str) -> String {
+    // A plus sign is itself outside of forms.
+    let form = text.replace('+', "%2B");
+    url::form_urlencoded::parse(form.replace('&', "%26").replace('=', "%3D").as_bytes())
+        .next()
+        .map_or_else(String::new, |(name, _)| name.into_owned())
 }
 
 /// An address as it may be printed: without user, password, query and fragment, which is where presigned
@@ -128,6 +152,22 @@ mod tests {
             ("abc and nothing else", "abc and nothing else"),
         ] {
             assert_eq!(mask(text), wanted);
+        }
+    }
+
+    #[test]
+    fn value_with_control_characters_hidden_once_escaped() {
+        hide("es\u{1b}cape", "${ESCAPE}");
+        assert_eq!(mask(&printable::line("is es\u{1b}cape")), "is ${ESCAPE}");
+    }
+
+    #[test]
+    fn proxy_password_hidden_decoded_and_in_basic_headers() {
+        let address = url::Url::parse("http://us%40er:pr%40xy%2Bpw@proxy:3128").unwrap();
+        hide_password(&address, "[proxy password]");
+        for text in ["pr%40xy%2Bpw", "pr@xy+pw", "Proxy-Authorization: Basic dXNAZXI6cHJAeHkrcHc="] {
+            let masked = mask(text);
+            assert!(masked.ends_with("[proxy password]"), "{masked}");
         }
     }
 }

@@ -8,7 +8,7 @@ use tracing_subscriber::{Layer, filter::Targets, fmt, layer::SubscriberExt, util
 
 use crate::{
     cli::{LogFormat, LogLevel},
-    redact,
+    printable, redact,
 };
 
 /// Sets up logging for the whole process. Only our own lines are written below `warn`: libraries speak of headers
@@ -41,12 +41,13 @@ struct Masked;
 impl Write for Masked {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(line);
-        io::stderr().write_all(redact::mask(&text).as_bytes())?;
+        // One event is one line. A reader that has gone away, or a disk that is full, is no reason to fail.
+        let _ = io::stderr().write_all(format!("{}\n", printable::line(&redact::mask(&text))).as_bytes());
         Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+        Ok(())
     }
 }
 

@@ -101,8 +101,11 @@ fn named(variable: &str, path: &std::path::Path) -> Result<Vec<CertificateDer<'s
     Ok(found)
 }
 
+/// Longest file of certificates that is read, in bytes; the bundles of distributions have about 250 KB.
+const CERTIFICATES_LIMIT: u64 = 16 * 1024 * 1024;
+
 fn certificates(path: &std::path::Path) -> std::io::Result<Vec<CertificateDer<'static>>> {
-    let pem = std::fs::read(path)?;
+    let pem = crate::host::files::read_regular(path, CERTIFICATES_LIMIT)?;
     Ok(CertificateDer::pem_slice_iter(&pem).filter_map(std::result::Result::ok).collect())
 }
 

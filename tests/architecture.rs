@@ -9,6 +9,7 @@ use std::{
 /// Modules in order: each may use what stands before it. Those of one inner list do not know each other.
 const ORDER: &[&[&str]] = &[
     &["error"],
+    &["printable"],
     &["redact", "paths", "image_ref"],
     &["world"],
     &["retry"],

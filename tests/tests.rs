@@ -1,6 +1,6 @@
 //! The agent from the outside: the real binary on real parts, by topic.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod support;
 

@@ -19,16 +19,13 @@ use crate::{
         journal::{Event, Journal},
         launch,
         look::{self, Look},
-        readiness, remembered, secrets, stop,
+        readiness, remembered, secrets, stop, stopped,
     },
     facts::Facts,
-    fetch::{
-        kept::{self, Good, Kept, Shape},
-        project::Changes,
-    },
+    fetch::kept::{self, Good, Kept, Shape},
     host::systemd,
     manifest::{Manifest, extension::Extension, prepare::Prepared},
-    plan::{Plan, checks, host_steps, labels, reconcile::Existing},
+    plan::{Plan, checks, host_steps},
     report::{console, reporter::Reporter},
     retry::millis,
     settings::Input,
@@ -149,37 +146,27 @@ impl BringUp<'_> {
     ) -> Result<Summary, Halt> {
         let plan_step = |err: Error| err.step("plan");
         self.check(prepared, refresh).map_err(plan_step)?;
-        let changes = prepared.changes();
         let mut summary = execute::run(&self.host_steps(prepared), &self.context(preparing, prepared)?).await?;
         let cx = self.context(session, prepared)?;
         let Some(project) = &prepared.manifest.project else { return Ok(summary) };
         self.reporter.borrow_mut().update(|status| status.project = Some(project.name.clone()));
         let Wishes { remove_orphans } = self.wishes;
         let instance = &self.facts.instance_id;
-        let look = Look { project, prepared, instance, changes, idle: false, remove_orphans, scripts_pending: false };
+        let look = Look { project, prepared, instance, idle: false, remove_orphans, scripts_pending: false };
         look::look(&cx, look).await.map_err(plan_step)?;
-        let done = self.project(&cx, prepared, refresh).await;
-        self.others(&cx, &project.name, done.is_ok()).await;
-        summary += done?;
-        Ok(summary)
-    }
-
-    async fn project(&self, cx: &Context, prepared: &Prepared, refresh: bool) -> Result<Summary, Halt> {
-        let mut summary = Summary::default();
         if refresh {
-            summary += execute::run(&launch::refresh(cx)?, cx).await?;
+            summary += execute::run(&launch::refresh(&cx)?, &cx).await?;
         }
-        let extension = &prepared.manifest.extension;
-        let observe = async || launch::plan(cx, extension, unit(cx)).await.map_err(|err| err.step("plan"));
+        let observe = async || launch::plan(&cx, &prepared.manifest.extension, unit(&cx)).await.map_err(plan_step);
         let mut plan = observe().await?;
         if refresh {
-            let (pulled, started) = self.pull_for_those_down(cx, &plan).await.map_err(Halt::Late)?;
+            let (pulled, started) = self.pull_for_those_down(&cx, &plan).await.map_err(Halt::Late)?;
             summary += pulled;
             if started {
                 plan = observe().await?;
             }
         }
-        summary += self.carry_out(&plan, cx).await.map_err(Halt::Late)?;
+        summary += self.carry_out(&plan, &cx).await.map_err(Halt::Late)?;
         Ok(summary)
     }
 
@@ -218,6 +205,7 @@ impl BringUp<'_> {
         });
         let summary = readiness::observed(cx, &cx.project()?.name, work).await?;
         secrets::sweep(&cx.retry, cx.world.engine.as_ref(), &cx.paths.secrets(), stop::LOOK).await;
+        stopped::forget(&self.session.paths, |_| true)?;
         Ok(summary)
     }
 
@@ -244,7 +232,7 @@ impl BringUp<'_> {
             Ok(summary) if matches!(err.cause.exit(Class::Permanent), Exit::Unreachable | Exit::Manifest) => {
                 let told = format!("started {what}");
                 self.reporter.borrow_mut().update(|status| status.warnings.push(format!("{told}: {err}")));
-                eprint!("{}", console::warning(&err, &told));
+                console::write(&console::warning(&err, &told));
                 Ok(summary)
             }
             Ok(_) => Err(Error { message: format!("{}; started {what}", err.message), ..err }),
@@ -270,8 +258,7 @@ impl BringUp<'_> {
         let mut prepared = Prepared { manifest, dir, files: None, registry_auths: Vec::new() };
         let cx = self.context(self.session, &prepared)?;
         let mut summary = execute::run(&self.host_steps(&prepared), &cx).await?;
-        let meant = |one: &Existing| kept.services.contains(one.label(labels::SERVICE));
-        let there = remembered::there(&cx, name, &self.facts.instance_id, meant).await?;
+        let there = remembered::there(&cx, name, &kept.services, &self.facts.instance_id).await?;
         let project = Rc::new(there.project(name, &prepared.dir)?);
         prepared.manifest.project = Some(Rc::clone(&project));
         self.reporter.borrow_mut().update(|status| status.project = Some(name.clone()));
@@ -280,7 +267,6 @@ impl BringUp<'_> {
             project: &project,
             prepared: &prepared,
             instance,
-            changes: Changes::default(),
             idle: false,
             remove_orphans: false,
             scripts_pending: false,
@@ -288,9 +274,7 @@ impl BringUp<'_> {
         look::look(&cx, look).await?;
         let plan = there.plan(&cx, &project, unit(&cx))?;
         info!("{} containers of project {name} are there", there.containers.len());
-        let done = self.carry_out(&plan, &cx).await;
-        self.others(&cx, name, done.is_ok()).await;
-        summary += done?;
+        summary += self.carry_out(&plan, &cx).await?;
         Ok(summary)
     }
 }

@@ -44,11 +44,11 @@ pub fn config(args: ConfigArgs) -> Result<u8> {
         project = project.select(&args.services).map_err(|err| invalid(&err))?;
     }
     match part(&project, &args.list)? {
-        Some(text) => print(&text),
+        Some(text) => print(&text)?,
         None => print(&match args.format {
             ConfigFormat::Yaml => compose::print::config_yaml(&project),
             ConfigFormat::Json => compose::print::config_json(&project),
-        }),
+        })?,
     }
     Ok(0)
 }

@@ -22,6 +22,6 @@ pub async fn facts(flags: &Flags, format: FactsFormat) -> Result<u8> {
         FactsFormat::Json => Format::Json,
         FactsFormat::Env => Format::Env,
     };
-    print(&facts.render(format, &roles, environment.as_deref()));
+    print(&facts.render(format, &roles, environment.as_deref()))?;
     Ok(0)
 }

@@ -46,7 +46,7 @@ pub fn iam(args: &IamArgs) -> Result<u8> {
         let (size, (managed, inline)) = (policy.size(), LIMITS);
         warn!("the policy has {size} characters: a managed policy may have {managed}, an inline one {inline}");
     }
-    print(&format!("{}\n", serde_json::to_string_pretty(&policy.json()).unwrap_or_default()));
+    print(&format!("{}\n", serde_json::to_string_pretty(&policy.json()).unwrap_or_default()))?;
     Ok(0)
 }
 

@@ -9,7 +9,10 @@ use crate::{
     error::{Cause, Result},
     execute::lifecycle::{self, Lifecycle, Run},
     facts::group,
-    report::status::{State, Status},
+    report::{
+        console,
+        status::{State, Status},
+    },
     retry::{Retry, SETTLE},
     settings::Flags,
 };
@@ -34,7 +37,7 @@ pub async fn lifecycle() -> Result<u8> {
     let retry = Retry::new(Rc::clone(clock), None).settling(clock.now() + SETTLE);
     let member = group::member(&world, &retry, &settings).await.map_err(|err| err.step("lifecycle"))?;
     let path = settings.paths.status();
-    let tell = |line: &str| eprintln!("rolecall: {line}");
+    let tell = |line: &str| console::write(&format!("rolecall: {line}\n"));
     let follow = Lifecycle { world: &world, member: &member, hooks: &settings.hooks, tell: &tell };
     follow.follow(|| run(&path, &member.instance), async || stop::stop(&[], false).await).await;
     Ok(0)

@@ -44,15 +44,15 @@ pub async fn dispatch(cli: Cli) -> ExitCode {
         Command::Lifecycle => lifecycle::lifecycle().await,
         Command::Config(args) => config::config(args),
         Command::UserData(args) => user_data::user_data(args),
-        Command::Stop(projects) => stop::by_hand(&projects, false).await,
-        Command::Down(projects) => stop::by_hand(&projects, true).await,
+        Command::Stop { project } => stop::stop(&project, false).await,
+        Command::Down { project } => stop::stop(&project, true).await,
     };
     ExitCode::from(done.unwrap_or_else(|err| failed(&err)))
 }
 
 /// Prints the failure as the one line that a console shows; its exit code.
 pub fn failed(err: &Error) -> u8 {
-    eprint!("{}", console::failure(err, None));
+    console::write(&console::failure(err, None));
     err.exit() as u8
 }
 
@@ -69,8 +69,15 @@ pub fn need_root(command: &str) -> Result<()> {
         .hint(format!("run it with sudo: sudo rolecall {command}")))
 }
 
-/// Writes to standard output; a reader that has gone away is no failure.
-pub fn print(text: &str) {
-    use std::io::Write;
-    let _ = std::io::stdout().write_all(text.as_bytes());
+/// Writes to standard output. A reader that has gone away has read what it wanted.
+///
+/// # Errors
+/// It cannot be written, such as to a full disk: what was asked for is not complete.
+pub fn print(text: &str) -> Result<()> {
+    use std::io::{ErrorKind, Write};
+    let mut out = std::io::stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(err) if err.kind() != ErrorKind::BrokenPipe => Err(Error::io("write", "standard output".as_ref(), &err)),
+        _ => Ok(()),
+    }
 }

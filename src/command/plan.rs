@@ -11,9 +11,10 @@ use crate::{
         journal::Journal,
         launch,
         look::{self, Look},
-        others, perform,
+        perform,
     },
     plan::{Action, Plan, Step, checks, host_steps, render},
+    printable,
     settings::Flags,
 };
 
@@ -49,19 +50,15 @@ pub async fn plan(flags: &Flags, wishes: Wishes, json: bool) -> Result<u8> {
         seen.project = Some(project.name.clone());
         let extension = &prepared.manifest.extension;
         let Wishes { remove_orphans } = wishes;
-        let (instance, changes) = (&facts.instance_id, prepared.changes());
-        let look =
-            Look { project, prepared: &prepared, instance, changes, idle: true, remove_orphans, scripts_pending };
+        let instance = &facts.instance_id;
+        let look = Look { project, prepared: &prepared, instance, idle: true, remove_orphans, scripts_pending };
         look::look(&cx, look).await?;
         let refresh = launch::refresh(&cx)?;
         foresee(&cx, refresh, &mut seen).await;
         let plan = launch::plan(&cx, extension, unit(&cx)).await.map_err(|err| err.step("plan"))?;
         foresee(&cx, plan, &mut seen).await;
-        for other in others::plans(&cx, &project.name, &facts.instance_id).await? {
-            foresee(&cx, other.plan, &mut seen).await;
-        }
     }
-    print(&if json { seen.json() } else { seen.text() });
+    print(&if json { seen.json() } else { printable::lines(&seen.text()).into_owned() })?;
     Ok(0)
 }
 

@@ -35,12 +35,14 @@ pub async fn seal(args: SealArgs) -> Result<u8> {
     let bare = seal::bare(world.engine.as_ref()).await;
     let seal = Seal::new(machine.clone(), &settings.paths, given, &info).with_bare_engine(bare);
     if args.dry_run {
-        seal.found().await?.iter().for_each(|found| print(&format!("{found}\n")));
+        for found in seal.found().await? {
+            print(&format!("{found}\n"))?;
+        }
     }
     seal::check(&machine, world.engine.as_ref()).await.map_err(|err| err.step("seal"))?;
     if !args.dry_run {
         let count = seal.wipe().await.map_err(|err| err.step("seal"))?;
-        print(&format!(
+        let _ = print(&format!(
             "rolecall: sealed, {count} things are gone; take the image before this machine is started again\n"
         ));
     }

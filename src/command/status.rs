@@ -24,7 +24,7 @@ pub fn status(json: bool, wait: bool, state_dir: Option<String>) -> Result<u8> {
         return Ok(follow::print(&status, &paths.status(), json, &mut out));
     }
     let Some(status) = Status::read(&paths.status())? else {
-        super::print(if json { "null\n" } else { "rolecall: no run since this machine was booted\n" });
+        super::print(if json { "null\n" } else { "rolecall: no run since this machine was booted\n" })?;
         return Ok(0);
     };
     if status.state == State::Running && follow::process(status.pid).is_none() {

@@ -13,10 +13,11 @@ use crate::{
         journal::{self, Event, Journal},
     },
     facts::Facts,
-    host::{files, lock::RunLock, systemd},
+    host::{files, lock::RunLock},
     paths::Paths,
     report::{
         console, follow,
+        guard::Guard,
         reporter::Reporter,
         status::{State, Status},
     },
@@ -60,6 +61,7 @@ pub(super) async fn alone(
     let start = clock.now();
     let reporter = Rc::new(RefCell::new(Reporter::begin(&paths.status(), paths.journal())));
     let deadline = settings.deadline;
+    let _guard = Guard::watch(&paths.status(), deadline + OVERDUE);
     let session = Session::begin(world, settings);
     let result = tokio::select! {
         result = work(session, &reporter) => result,
@@ -72,7 +74,7 @@ pub(super) async fn alone(
     match &result {
         Ok(summary) if summary.changed == 0 => info!("{done}: nothing to do, took {took}"),
         Ok(summary) => info!("{done}: {} steps changed something, took {took}", summary.changed),
-        Err(err) => eprint!("{}", console::failure(err, Some(&paths.status()))),
+        Err(err) => console::write(&console::failure(err, Some(&paths.status()))),
     }
     Ok(exit)
 }
@@ -90,9 +92,10 @@ async fn held_back(world: &World, paths: &Paths, wait: Duration, why: String) ->
 /// Has those who follow the unit see why its run did not begin. Of one from a shell, or where another is under way, they
 /// see nothing.
 pub fn not_begun(err: &Error) {
-    if systemd::is_parent() && err.cause != Cause::Locked {
+    let own = std::process::id();
+    if std::env::var("SYSTEMD_EXEC_PID").is_ok_and(|pid| pid == own.to_string()) && err.cause != Cause::Locked {
         let paths = Paths::from_env(STATE_DIR.as_ref());
-        let runs = |status: &Status| status.pid != std::process::id() && follow::process(status.pid).is_some();
+        let runs = |status: &Status| status.pid != own && follow::process(status.pid).is_some();
         let other = |status: &Status| status.state == State::Running && runs(status);
         if !Status::read(&paths.status()).is_ok_and(|status| status.is_some_and(|status| other(&status))) {
             Reporter::begin(&paths.status(), paths.journal()).end(&Err(err.clone()));

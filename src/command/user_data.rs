@@ -29,7 +29,7 @@ pub fn user_data(args: UserDataArgs) -> Result<u8> {
         let message = format!("user-data would have {} bytes, and EC2 takes {LIMIT}", text.len());
         return Err(Error::new(Cause::Usage, message).hint("move settings into /etc/rolecall/config.toml of the image"));
     }
-    print(&text);
+    print(&text)?;
     Ok(0)
 }
 

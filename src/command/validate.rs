@@ -20,6 +20,9 @@ use crate::{
         scripts,
     },
     plan::checks::{self, Subject},
+    printable,
+    redact::mask,
+    report::console,
     settings,
 };
 
@@ -55,7 +58,7 @@ pub fn validate(file: &Path, roles: Option<&str>, environment: Option<String>) -
     if let Some(err) = findings.into_error() {
         return Err(told(err));
     }
-    print(&format!("{shown}: valid, {valid}\n"));
+    print(&format!("{shown}: valid, {valid}\n"))?;
     Ok(0)
 }
 
@@ -114,7 +117,7 @@ fn named(scripts: &[Script]) -> String {
 fn told(mut err: Error) -> Error {
     let lines = std::mem::take(&mut err.output);
     for line in if lines.is_empty() { vec![err.message.clone()] } else { lines } {
-        eprintln!("{line}");
+        console::write(&format!("{}\n", printable::line(&mask(&line))));
     }
     err
 }

@@ -33,10 +33,24 @@ pub struct Disk;
 /// A file is not read further than this: one byte more than what any reader of this module accepts.
 pub const LIMIT: u64 = (1 << 20) + 1;
 
+/// Opens a file to read it. A pipe or a device is refused: it could block, or never end.
+fn open_regular(path: &Path) -> io::Result<std::fs::File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    // Without it, a pipe that nobody writes to would block already here.
+    let nonblock = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file = std::fs::File::options().read(true).custom_flags(nonblock).open(path)?;
+    let kind = file.metadata()?.file_type();
+    match () {
+        () if kind.is_file() => Ok(file),
+        () if kind.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        () => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")),
+    }
+}
+
 impl Files for Disk {
     fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
         use io::Read;
-        let file = match std::fs::File::open(path) {
+        let file = match open_regular(path) {
             Ok(file) => file,
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
                 return Ok(None);

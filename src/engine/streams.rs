@@ -16,12 +16,10 @@ use crate::{
         errors::{self, Subject},
     },
     error::Result,
+    host::lines::Splitter,
     image_ref::ImageRef,
     world::{EngineEvent, PullProgress, RegistryLogin},
 };
-
-/// The longest line of output that is kept in one piece, in bytes.
-const LONGEST_LINE: usize = 16 * 1024;
 
 /// The events that change whether a container is ready. Health checks run as `exec`, whose events would drown these.
 const EVENTS: [&str; 9] = ["create", "start", "restart", "die", "oom", "stop", "kill", "destroy", "health_status"];
@@ -106,23 +104,10 @@ pub(super) async fn lines(
     line: &mut dyn FnMut(&str),
 ) -> std::result::Result<(), Bollard> {
     let mut output = std::pin::pin!(output);
-    let mut rest = Vec::new();
+    let mut splitter = Splitter::default();
     while let Some(chunk) = output.next().await {
-        rest.extend_from_slice(&chunk?.into_bytes());
-        while let Some(end) = rest.iter().position(|b| *b == b'\n') {
-            let whole: Vec<u8> = rest.drain(..=end).collect();
-            line(text(&whole).trim_end_matches(['\r', '\n']));
-        }
-        if rest.len() > LONGEST_LINE {
-            line(&text(&std::mem::take(&mut rest)));
-        }
+        splitter.push(&chunk?.into_bytes(), line);
     }
-    if !rest.is_empty() {
-        line(&text(&rest));
-    }
+    splitter.finish(line);
     Ok(())
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::{
     error::{Error, Result},
-    execute::{Context, evidence, look::LaunchState, mounted, stopped},
+    execute::{Context, evidence, look::LaunchState, stopped},
     host::files,
     manifest::extension::Extension,
     paths::Paths,
@@ -83,7 +83,6 @@ pub async fn plan(cx: &Context, extension: &Extension, unit: bool) -> Result<Pla
         renewed_networks: BTreeSet::new(),
         stopped_by_us: stopped::read(&cx.paths),
         completed,
-        mounted: mounted::read(&cx.paths),
         interrupted: cx.interrupted(),
     };
     let mut compared_networks = Vec::new();

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     rc::Rc,
     time::Duration,
@@ -15,13 +16,17 @@ use crate::{
     compose::Project,
     error::{Cause, Result},
     execute::{Context, client_config, file_key},
-    fetch::{Snapshot, project::Changes},
+    fetch::Snapshot,
+    host::files,
     manifest::prepare::Prepared,
-    plan::containers::{Fetched, Options},
+    plan::containers::Options,
     redact::Secret,
     retry::Policy,
     world::ApiVersion,
 };
+
+/// Longest file that is read whole for a comparison, in bytes.
+const READ_LIMIT: u64 = 64 * 1024 * 1024;
 
 /// What is launched, and on what.
 pub struct LaunchState {
@@ -42,8 +47,8 @@ pub struct LaunchState {
     key: Secret<String>,
     secrets_dir: Option<PathBuf>,
     values: BTreeMap<String, Secret<String>>,
-    fetched: Fetched,
     read: Box<dyn Fn(&Path) -> io::Result<Vec<u8>>>,
+    identify: Box<dyn Fn(&Path) -> io::Result<Vec<u8>>>,
 }
 
 impl LaunchState {
@@ -60,8 +65,8 @@ impl LaunchState {
             key: self.key.clone(),
             secrets_dir: self.secrets_dir.clone(),
             values: &self.values,
-            fetched: &self.fetched,
             read: self.read.as_ref(),
+            identify: self.identify.as_ref(),
         }
     }
 }
@@ -74,8 +79,6 @@ pub struct Look<'a> {
     pub prepared: &'a Prepared,
     /// The instance that launches.
     pub instance: &'a str,
-    /// What this run changes of the files of the project.
-    pub changes: Changes,
     /// Whether nothing is done afterwards, as for `plan`: an engine that does not answer counts as empty, since there
     /// may be no Docker yet, and nothing is written.
     pub idle: bool,
@@ -90,7 +93,7 @@ pub struct Look<'a> {
 /// # Errors
 /// The engine does not answer; the state folder cannot be written.
 pub async fn look(cx: &Context, look: Look<'_>) -> Result<()> {
-    let Look { project, prepared, instance, changes, idle, remove_orphans, scripts_pending } = look;
+    let Look { project, prepared, instance, idle, remove_orphans, scripts_pending } = look;
     let engine = cx.world.engine.as_ref();
     let ask = async |_| try_join(engine.version(), engine.info()).await;
     let (version, info) = if idle {
@@ -100,8 +103,7 @@ pub async fn look(cx: &Context, look: Look<'_>) -> Result<()> {
             cx.retry.run("ask the engine what it is", Policy::SERVICE.budget(Duration::from_secs(60)), ask).await;
         answer.map_err(|err| err.instead_of_deadline(Cause::EngineUnreachable))?
     };
-    let has_files = !project.configs.is_empty() || !project.secrets.is_empty() || prepared.files.is_some();
-    let files = prepared.files.as_ref().map(|snapshot| snapshot.files.clone()).unwrap_or_default();
+    let has_files = !project.configs.is_empty() || !project.secrets.is_empty();
     cx.launching(Rc::new(LaunchState {
         project: Rc::clone(project),
         api: ApiVersion::spoken(&version).unwrap_or(ApiVersion::NEWEST),
@@ -114,21 +116,36 @@ pub async fn look(cx: &Context, look: Look<'_>) -> Result<()> {
         key: file_key::read(&cx.paths, has_files && !idle)?,
         secrets_dir: mounts_ours(&info, cx.docker_host.as_deref()).then(|| cx.paths.secrets()),
         values: prepared.manifest.values.clone(),
-        fetched: Fetched { dir: prepared.dir.clone(), files, changes },
-        read: reader(prepared),
+        read: reader(prepared, |path| files::read_regular(path, READ_LIMIT)),
+        identify: reader(prepared, identity),
         info,
     }));
     Ok(())
 }
 
 /// Reads files of the project as they are about to be: what was fetched may not stand in its place yet.
-fn reader(prepared: &Prepared) -> Box<dyn Fn(&Path) -> io::Result<Vec<u8>>> {
+fn reader(
+    prepared: &Prepared,
+    on_disk: impl Fn(&Path) -> io::Result<Vec<u8>> + 'static,
+) -> Box<dyn Fn(&Path) -> io::Result<Vec<u8>>> {
     let (dir, files): (PathBuf, Option<Rc<Snapshot>>) = (prepared.dir.clone(), prepared.files.clone());
     Box::new(move |path| {
         let relative = path.strip_prefix(&dir).ok().and_then(Path::to_str);
         let fetched = relative.zip(files.as_ref()).and_then(|(path, files)| files.read(path).ok().flatten());
-        fetched.map_or_else(|| std::fs::read(path), Ok)
+        fetched.map_or_else(|| on_disk(path), Ok)
     })
+}
+
+/// The content of a file, or what changes with it if it is too large to be read at each run.
+fn identity(path: &Path) -> io::Result<Vec<u8>> {
+    match files::read_regular(path, READ_LIMIT) {
+        Err(err) if err.kind() == io::ErrorKind::FileTooLarge => {
+            let meta = path.metadata()?;
+            let numbers = [meta.size(), meta.ino(), meta.mtime().cast_unsigned(), meta.mtime_nsec().cast_unsigned()];
+            Ok(numbers.iter().flat_map(|number| number.to_le_bytes()).collect())
+        }
+        read => read,
+    }
 }
 
 /// Whether containers can read files of ours that they mount: the engine is on this machine, and neither gives users other

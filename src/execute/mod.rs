@@ -19,8 +19,6 @@ pub mod launch;
 pub mod lifecycle;
 pub mod look;
 pub mod machine;
-mod mounted;
-pub mod others;
 pub mod packages;
 pub mod perform;
 pub mod readiness;

@@ -14,14 +14,14 @@ use crate::{
         Context, Outcome, Progress, containers, foreign,
         images::Image,
         machine::Machine,
-        mounted, packages,
+        packages,
         readiness::{self, Awaited},
         resources,
         script::Script as ScriptRun,
         stop, units,
     },
     fetch::project,
-    host::files,
+    host::{files, proxy},
     plan::{Action, Step, containers as desired, ports, reconcile, render::Verdict},
     retry::Retry,
 };
@@ -159,7 +159,6 @@ pub async fn apply(cx: &Context, retry: &Retry, step: &Step, attempt: u32) -> Re
                 containers::start(engine, step, &id).await
             };
             cx.engine_and_containers(retry, "start", name, start).await?;
-            mounted::started(&cx.paths, step, &id)?;
             cx.remember(name, id);
             changed("started")
         }
@@ -229,7 +228,8 @@ pub fn script_environment(
     region: &str,
     bucket_url: Option<String>,
 ) -> BTreeMap<String, String> {
-    let mut env = variables.clone();
+    let mut env = proxy::from_env();
+    env.extend(variables.clone());
     env.insert("AWS_REGION".to_owned(), region.to_owned());
     env.insert("REGION".to_owned(), region.to_owned());
     env.extend(bucket_url.map(|url| ("S3_BUCKET_URL".to_owned(), url)));

@@ -1,27 +1,45 @@
 //! Files of this machine as sources.
 
-use std::{io::Read as _, path::Path};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
-use crate::error::{Cause, Error, Result};
+use crate::{
+    error::{Cause, Error, Result},
+    host::files,
+};
 
-/// Reads a file whole.
-pub(super) fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
-    let file = std::fs::File::open(path).map_err(|err| failed(path, &err))?;
-    let mut bytes = Vec::new();
-    // One byte over the limit tells a file that is too large from one that just fits.
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(|err| failed(path, &err))?;
-    if bytes.len() as u64 > limit {
-        let message = format!("could not read {}: it has more than {limit} bytes", path.display());
-        return Err(Error::new(Cause::SourceTooLarge, message));
-    }
-    Ok(bytes)
+/// Reads a file whole, on a thread of its own: a mount whose server is gone must hold neither the deadline of the run nor
+/// its end by a signal.
+pub(super) async fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let owned = path.to_owned();
+    let read = tokio::task::spawn_blocking(move || files::read_regular(&owned, limit)).await;
+    read.unwrap_or_else(|err| Err(io::Error::other(err))).map_err(|err| failed(path, &err))
+}
+
+/// Reads a file whole, here and now.
+pub(super) fn read_now(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    files::read_regular(path, limit).map_err(|err| failed(path, &err))
+}
+
+/// Runs `work` on such a thread.
+pub(super) async fn apart<T: Send + 'static>(
+    path: PathBuf,
+    work: impl FnOnce(&Path) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let shown = path.clone();
+    let done = tokio::task::spawn_blocking(move || work(&path)).await;
+    done.unwrap_or_else(|err| Err(failed(&shown, &io::Error::other(err))))
 }
 
 /// The error of a source that could not be read.
-pub(super) fn failed(path: &Path, err: &std::io::Error) -> Error {
+pub(super) fn failed(path: &Path, err: &io::Error) -> Error {
     let cause = match err.kind() {
-        std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => Cause::SourceNotFound,
-        std::io::ErrorKind::PermissionDenied => Cause::SourceDenied,
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Cause::SourceNotFound,
+        io::ErrorKind::PermissionDenied => Cause::SourceDenied,
+        io::ErrorKind::FileTooLarge => Cause::SourceTooLarge,
+        io::ErrorKind::InvalidInput => Cause::SourceRefused,
         _ => Cause::SourceUnreachable,
     };
     Error::new(cause, format!("could not read {}: {err}", path.display()))

@@ -170,7 +170,7 @@ pub(super) fn folder(root: &Path, store: &mut Store) -> Result<Snapshot> {
     path::names("", found.keys().map(String::as_str))?;
     let mut files: BTreeMap<String, File> = BTreeMap::new();
     for (name, (real, meta)) in found {
-        let bytes = super::file::read(&real, MOST_FILE_BYTES)?;
+        let bytes = super::file::read_now(&real, MOST_FILE_BYTES)?;
         let file = store.put(&name, "", &bytes, Some(meta.permissions().mode() & 0o777))?;
         files.insert(name, file);
     }

@@ -79,8 +79,10 @@ pub async fn fetch(world: &World, retry: &Retry, input: &Input, facts: &Facts, p
     let trust = &input.trust;
     let origin = Origin { world, retry, facts, trust };
     let source = &input.source;
-    let folder = |path: &Path| {
-        let snapshot = mirror::folder(path, &mut snapshot::Store::open(paths, source)?)?;
+    let folder = async |path: &Path| {
+        let mut store = snapshot::Store::open(paths, source)?;
+        let mirror = file::apart(path.to_owned(), move |path| mirror::folder(path, &mut store));
+        let snapshot = retry.bounded(&format!("read {source}"), None, mirror).await.map_err(unreachable)?;
         signed::folder(trust, source, snapshot).map(Fetched::Prefix)
     };
     match source {
@@ -95,7 +97,7 @@ pub async fn fetch(world: &World, retry: &Retry, input: &Input, facts: &Facts, p
             let snapshot = found.await.map_err(unreachable)?;
             signed::folder(trust, source, snapshot).map(Fetched::Prefix)
         }
-        Source::Folder { path } => folder(path),
+        Source::Folder { path } => folder(path).await,
         Source::File { path, sha256 } if path.is_dir() => {
             if sha256.is_some() {
                 return Err(Error::new(
@@ -103,7 +105,7 @@ pub async fn fetch(world: &World, retry: &Retry, input: &Input, facts: &Facts, p
                     format!("{} is a folder: it cannot carry sha256", path.display()),
                 ));
             }
-            folder(path)
+            folder(path).await
         }
         Source::Object { .. } | Source::Web { .. } | Source::File { .. } => {
             let bytes = origin.signed(source, MOST_SOURCE_BYTES).await?;
@@ -189,7 +191,7 @@ impl Origin<'_> {
                 found.map(|object| object.body).map_err(|err| self.facts.explain(err))
             }
             Source::Web { url, .. } => self.world.web.get(url, limit).await.map(|object| object.body),
-            Source::File { path, .. } => file::read(path, limit),
+            Source::File { path, .. } => file::read(path, limit).await,
             Source::Prefix { .. } | Source::Folder { .. } => {
                 Err(Error::new(Cause::SourceRefused, format!("{source} is a folder, not a single file")))
             }

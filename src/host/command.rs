@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::{
-    lines::{Splitter, Tail},
+    lines::{Limiter, Splitter, Tail},
     process,
 };
 use crate::{
@@ -57,16 +57,18 @@ impl Host for SystemHost {
         let mut limit = command.timeout.map(|t| Instant::now() + t);
         let mut timed_out = false;
         let status = loop {
+            // Looked at by the clock too: while output is always ready, a timer may not be polled for seconds.
+            if limit.is_some_and(|limit| Instant::now() >= limit) {
+                group.signal(if timed_out { Signal::KILL } else { Signal::TERM });
+                // After KILL there is nothing left to do but wait.
+                limit = (!timed_out).then(|| Instant::now() + GRACE);
+                timed_out = true;
+            }
             tokio::select! {
                 biased;
-                more = output.read() , if output.open() => more,
                 status = child.wait() => break status.map_err(|err| not_started(command, &err))?,
-                () = until(limit) => {
-                    group.signal(if timed_out { Signal::KILL } else { Signal::TERM });
-                    // After KILL there is nothing left to do but wait.
-                    limit = (!timed_out).then(|| Instant::now() + GRACE);
-                    timed_out = true;
-                }
+                () = until(limit) => {}
+                () = output.read(), if output.open() => {}
             }
         };
         if timed_out {
@@ -188,6 +190,7 @@ struct Output<'a> {
     split_out: Splitter,
     split_err: Splitter,
     line: &'a mut (dyn for<'l> FnMut(&'l str) + 'a),
+    limiter: Limiter,
     tail: Tail,
     stdout: Vec<u8>,
     from_out: Vec<u8>,
@@ -202,6 +205,7 @@ impl<'a> Output<'a> {
             split_out: Splitter::default(),
             split_err: Splitter::default(),
             line,
+            limiter: Limiter::default(),
             tail: Tail::default(),
             stdout: Vec::new(),
             from_out: vec![0; CHUNK],
@@ -214,10 +218,10 @@ impl<'a> Output<'a> {
     }
 
     async fn read(&mut self) {
-        let Self { out, err, split_out, split_err, line, tail, stdout, from_out, from_err } = self;
+        let Self { out, err, split_out, split_err, line, limiter, tail, stdout, from_out, from_err } = self;
         let mut told = |l: &str| {
             tail.push(l);
-            line(l);
+            limiter.pass(l, line);
         };
         tokio::select! {
             read = some(out, from_out), if out.is_some() => match read {
@@ -237,22 +241,21 @@ impl<'a> Output<'a> {
 
     /// Reads what is still in the pipes, for no longer than [`DRAIN`].
     async fn drain(&mut self) {
-        let _ = tokio::time::timeout(DRAIN, async {
-            while self.open() {
-                self.read().await;
-            }
-        })
-        .await;
+        let end = Instant::now() + DRAIN;
+        while self.open() && Instant::now() < end {
+            let _ = tokio::time::timeout_at(end, self.read()).await;
+        }
     }
 
     fn finish(mut self) -> (Vec<String>, String) {
-        let (tail, line) = (&mut self.tail, &mut self.line);
+        let (tail, line, limiter) = (&mut self.tail, &mut self.line, &mut self.limiter);
         let mut told = |l: &str| {
             tail.push(l);
-            line(l);
+            limiter.pass(l, line);
         };
         self.split_out.finish(&mut told);
         self.split_err.finish(&mut told);
+        limiter.finish(line);
         (self.tail.into_lines(), String::from_utf8_lossy(&self.stdout).into_owned())
     }
 }

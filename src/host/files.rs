@@ -2,8 +2,8 @@
 
 use std::{
     fs::{self, DirBuilder, File, Permissions},
-    io::{self, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, fchown},
+    io::{self, Read, Write},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown},
     path::Path,
 };
 
@@ -108,6 +108,36 @@ pub fn remove(path: &Path) -> Result<()> {
     remove().map_err(|err| Error::io("remove", path, &err))
 }
 
+/// Opens a file to read it. A pipe or a device is refused: it could block, or never end.
+///
+/// # Errors
+/// It cannot be opened, or is no regular file.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    // Without it, a pipe that nobody writes to would block already here.
+    let nonblock = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file = File::options().read(true).custom_flags(nonblock).open(path)?;
+    let kind = file.metadata()?.file_type();
+    match () {
+        () if kind.is_file() => Ok(file),
+        () if kind.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        () => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")),
+    }
+}
+
+/// Reads a regular file whole, up to `limit` bytes.
+///
+/// # Errors
+/// As [`open_regular`]; `FileTooLarge` for one that is longer.
+pub fn read_regular(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    // One byte over the limit tells a file that is too large from one that just fits.
+    open_regular(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {limit} bytes")));
+    }
+    Ok(bytes)
+}
+
 /// Content of a file, `None` where there is none.
 pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     match fs::read(path) {
@@ -124,6 +154,24 @@ mod tests {
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().mode() & 0o7777
+    }
+
+    #[test]
+    fn only_regular_files_within_the_limit_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, fifo) = (dir.path().join("file"), dir.path().join("fifo"));
+        fs::write(&file, "12345").unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        assert_eq!(read_regular(&file, 5).unwrap(), b"12345");
+        for (path, kind) in [
+            (file.as_path(), io::ErrorKind::FileTooLarge),
+            (&fifo, io::ErrorKind::InvalidInput),
+            (Path::new("/dev/zero"), io::ErrorKind::InvalidInput),
+            (dir.path(), io::ErrorKind::IsADirectory),
+            (&dir.path().join("none"), io::ErrorKind::NotFound),
+        ] {
+            assert_eq!(read_regular(path, 4).unwrap_err().kind(), kind, "{}", path.display());
+        }
     }
 
     #[test]

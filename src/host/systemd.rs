@@ -120,12 +120,6 @@ pub async fn restarted(host: &dyn Host, unit: &str) -> bool {
     shown.map_or(true, |shown| shown.stdout.trim() != "0")
 }
 
-/// Whether systemd itself has executed this program, as the command of a unit; children of such a command inherit its
-/// environment, and are other processes (`SYSTEMD_EXEC_PID` of systemd.exec(5), since version 248).
-pub fn is_parent() -> bool {
-    std::env::var("SYSTEMD_EXEC_PID").is_ok_and(|pid| pid == std::process::id().to_string())
-}
-
 /// Queues the start of a unit and returns.
 pub async fn start(host: &dyn Host, unit: &str) -> Result<()> {
     ask(host, &["start", "--no-block", unit]).await.map(drop)

@@ -10,7 +10,6 @@ pub mod inspect;
 pub mod prepare;
 pub mod roles;
 pub mod scripts;
-pub mod service;
 pub mod survey;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -33,13 +33,13 @@ pub fn tell() {
         if let Some(path) = path {
             fail(path, &err);
         }
-        eprint!("{}", console::failure(&err, path));
+        console::write(&console::failure(&err, path));
         std::process::exit(i32::from(err.exit() as u8));
     }));
 }
 
 /// The last words of a run. A file that cannot be read or written leaves a run without a result, which is told as such.
-fn fail(path: &Path, err: &Error) {
+pub(super) fn fail(path: &Path, err: &Error) {
     let Ok(Some(mut status)) = Status::read(path) else { return };
     status.state = State::Failed;
     status.finished = Some(jiff::Timestamp::now());

@@ -1,14 +1,20 @@
 //! What a human at a serial console reads: one line per failure, and the last lines of what failed.
 
-use std::{fmt::Write, path::Path};
+use std::{fmt::Write as _, io::Write as _, path::Path};
 
-use crate::error::Error;
+use crate::{error::Error, printable, redact::mask};
 
 use super::status::{Failure, State, Status};
 use crate::retry::seconds;
 
-/// Longest value of one field, in characters: a console line must stay one.
+/// Longest value of one field and longest line of output, in characters: a console line must stay one. The status file
+/// has the whole of it.
 const FIELD_LIMIT: usize = 300;
+
+/// Writes to standard error, where a console or a journal reads it. One that cannot be written changes no verdict.
+pub fn write(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
 
 /// The line `rolecall: FAILED cause=… step=… error=… need=… hint=…`, after the last lines of the output of what failed;
 /// `report` is the file that holds the whole of it.
@@ -21,7 +27,7 @@ pub fn rendered(failure: &Failure, report: Option<&Path>) -> String {
     let mut text = String::new();
     for line in &failure.output {
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "rolecall:   | {line}");
+        let _ = writeln!(text, "rolecall:   | {}", shown(line));
     }
     let Failure { cause, step, message, need, hint, .. } = failure;
     let step = step.as_deref().unwrap_or("start");
@@ -39,18 +45,24 @@ pub fn rendered(failure: &Failure, report: Option<&Path>) -> String {
 /// The line `rolecall: WARNING cause=… step=… error=… did=… hint=…`: `did` says what was done in spite of the error.
 pub fn warning(err: &Error, did: &str) -> String {
     let step = err.step.as_deref().unwrap_or("start");
-    let (cause, error) = (err.cause.code(), field(&err.message));
-    let mut text = format!("rolecall: WARNING cause={cause} step={} error={error} did={}", field(step), field(did));
+    let (cause, error) = (err.cause.code(), field(&mask(&err.message)));
+    let mut text =
+        format!("rolecall: WARNING cause={cause} step={} error={error} did={}", field(step), field(&mask(did)));
     if let Some(hint) = &err.hint {
-        let _ = write!(text, " hint={}", field(hint));
+        let _ = write!(text, " hint={}", field(&mask(hint)));
     }
     text.push('\n');
     text
 }
 
-/// One field: quoted where it has spaces, on one line, cut where it is very long.
+/// A text as a console may show it: on one line, without control characters, without its middle if it is very long.
+fn shown(text: &str) -> String {
+    printable::cut(&printable::line(text), FIELD_LIMIT).into_owned()
+}
+
+/// One field: quoted if it has spaces.
 fn field(value: &str) -> String {
-    let line: String = value.chars().map(|c| if c.is_control() { ' ' } else { c }).take(FIELD_LIMIT).collect();
+    let line = shown(value);
     if line.contains([' ', '"', '=']) { format!("\"{}\"", line.replace('"', "'")) } else { line }
 }
 
@@ -110,6 +122,17 @@ mod tests {
         ));
         let rest = "need=\"exit code 0\" hint=\"read the lines above\" report=/run/rolecall/status.json\n";
         assert!(line.ends_with(rest), "{line}");
+    }
+
+    #[test]
+    fn reason_at_the_end_of_a_long_error_survives() {
+        let long = "could not start container shop-web-1: failed to create task: ".repeat(9);
+        let err = Error::new(Cause::ContainerFailed, format!("{long}\nnot a directory"))
+            .output(vec!["\u{1b}[2Jx\rrolecall: ready".into(), format!("{}the end", "x".repeat(9000))]);
+        let text = failure(&err, None);
+        assert!(text.contains(": not a directory\" need="), "{text}");
+        assert!(text.starts_with("rolecall:   | \\u001b[2Jx\\rrolecall: ready\n"), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() < 1000) && text.contains("xxthe end\n"), "{text}");
     }
 
     #[test]

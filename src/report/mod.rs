@@ -3,5 +3,6 @@
 pub mod bug;
 pub mod console;
 pub mod follow;
+pub mod guard;
 pub mod reporter;
 pub mod status;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::{Error, Result},
     host::files,
+    printable,
     redact::mask,
 };
 
@@ -56,7 +57,7 @@ pub struct Failure {
 impl From<&Error> for Failure {
     /// The failure as anybody may read it.
     fn from(err: &Error) -> Self {
-        let masked = |text: &str| mask(text).into_owned();
+        let masked = |text: &str| printable::line(&mask(text)).into_owned();
         Self {
             cause: err.cause.code().to_owned(),
             step: err.step.as_deref().map(masked),
@@ -149,7 +150,8 @@ impl Status {
 
     /// The same as anybody may read it; a failure is so already.
     fn masked(&self) -> Self {
-        let (mut status, masked) = (self.clone(), |text: &mut String| *text = mask(text).into_owned());
+        let (mut status, masked) =
+            (self.clone(), |text: &mut String| *text = printable::line(&mask(text)).into_owned());
         status.doing.iter_mut().chain(&mut status.warnings).for_each(masked);
         status
     }

@@ -8,7 +8,13 @@ use serde::{
 };
 
 use super::nearest::did_you_mean;
-use crate::error::{Cause, Error, Result};
+use crate::{
+    error::{Cause, Error, Result},
+    host::files,
+};
+
+/// Longest file that is read, in bytes.
+const LIMIT: u64 = 1024 * 1024;
 
 /// The file as it is written; every value is checked later, by the rules that hold for flags too.
 #[derive(Debug, Default, Deserialize)]
@@ -37,8 +43,8 @@ impl ConfigFile {
     /// # Errors
     /// `usage`, with file, line and column.
     pub(super) fn read(path: &Path) -> Result<Self> {
-        match std::fs::read_to_string(path) {
-            Ok(text) => Self::parse(path, &text),
+        match files::read_regular(path, LIMIT) {
+            Ok(text) => Self::parse(path, &String::from_utf8_lossy(&text)),
             Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
             Err(err) => Err(Error::new(Cause::Usage, format!("could not read {}: {err}", path.display()))),
         }

@@ -1,6 +1,6 @@
 //! What the agent does to a machine, on real machines: Debian 12 under systemd in namespaces. Needs root; see
 //! `tests/support/machine` for the set-up.
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a test")]
 
 mod bake;
 mod bootstrap;

@@ -1,6 +1,6 @@
 //! Installing the engine. Its settings are written first, so that the one start is the right one.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use tracing::info;
 use url::Url;
@@ -36,7 +36,7 @@ impl Docker {
             files::rewrite(&self.machine.path(daemon_json::PATH), text.as_bytes(), 0o644)?;
         }
         let booted = systemd::running(self.machine.root());
-        let proxies = proxies();
+        let proxies = rendered(proxy::from_env());
         if booted && !proxies.is_empty() {
             files::write_atomic(&self.proxy_file(), proxies.as_bytes(), 0o600)?;
             let text = format!("[Service]\nEnvironmentFile=-{}\n", self.proxy_file().display());
@@ -183,9 +183,11 @@ impl Docker {
         if !self.machine.path(PROXY_UNIT).exists() {
             return Ok(None);
         }
-        let wanted = proxies();
+        let wanted = rendered(proxy::from_env());
         let present = files::read(&self.proxy_file())?.unwrap_or_default();
-        Ok((present != wanted.as_bytes()).then_some(wanted))
+        // Version 0.1.0 did not except metadata, which is no reason to restart an engine that runs.
+        let former = rendered(proxy::unexcepted());
+        Ok((present != wanted.as_bytes() && present != former.as_bytes()).then_some(wanted))
     }
 }
 
@@ -203,12 +205,12 @@ fn distro_packages(packages: &Packages<'_>) -> Result<Vec<&'static str>> {
     }
 }
 
-/// Our proxies, as systemd reads a file of variables.
-fn proxies() -> String {
+/// Proxies, as systemd reads a file of variables.
+fn rendered(proxies: BTreeMap<String, String>) -> String {
     let line = |(name, value): (String, String)| {
         let escaped: String =
             value.chars().flat_map(|c| "\"\\`$".contains(c).then_some('\\').into_iter().chain([c])).collect();
         format!("{name}=\"{escaped}\"\n")
     };
-    proxy::from_env().into_iter().map(line).collect()
+    proxies.into_iter().map(line).collect()
 }

@@ -48,6 +48,16 @@ async fn the_deadline_ends_the_whole_group_gently() {
 }
 
 #[tokio::test(flavor = "current_thread")]
+async fn flood_of_output_ends_at_the_deadline() {
+    let start = Wall::now();
+    let (finished, lines) = run(&sh("exec yes").timeout(Duration::from_millis(500))).await;
+    assert!(finished.timed_out && start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert_eq!((finished.tail.len(), finished.tail[0].as_str()), (50, "y"));
+    assert!(lines.len() < 2000, "{} lines were passed on", lines.len());
+    assert!(lines.last().unwrap().ends_with(" lines of output left out"), "{:?}", lines.last());
+}
+
+#[tokio::test(flavor = "current_thread")]
 async fn who_ignores_term_is_killed_with_its_children() {
     let script = "trap '' TERM; sleep 77777 & echo $!; wait";
     let start = Wall::now();

@@ -137,7 +137,7 @@ pub(super) fn checksum(
     for (defined, reference) in secrets.chain(configs) {
         let Some(defined) = defined.get(&reference.source).filter(|defined| !defined.file.is_empty()) else { continue };
         // What cannot be read is told by the engine, which mounts it; a folder is data.
-        if let Ok(content) = (options.read)(defined.file.as_ref()) {
+        if let Ok(content) = (options.identify)(defined.file.as_ref()) {
             add(&[defined.file.as_bytes(), &content]);
         }
     }

@@ -269,7 +269,7 @@ fn the_checksum_over_files_follows_their_content_and_the_key() {
             let found = path.ends_with("c").then(|| content.as_bytes().to_vec());
             found.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
         };
-        let options = Options { key: Secret::new(key.to_owned()), read: &read, ..options((1, 41)) };
+        let options = Options { key: Secret::new(key.to_owned()), identify: &read, ..options((1, 41)) };
         let all = desired(&project(text), &Peers::new(), &options).unwrap();
         (all[0].files.clone(), all[1].files.clone(), all[1].hash.clone())
     };

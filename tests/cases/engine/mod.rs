@@ -1,6 +1,5 @@
 //! Networks, ports, images and registries.
 
-mod limits;
 mod networks;
 mod ports;
 mod registries;
