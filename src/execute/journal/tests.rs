@@ -98,6 +98,34 @@ fn compaction_keeps_what_is_done_and_the_last_runs() {
     assert_eq!(replay(&kept).done.len(), 10);
 }
 
+#[test]
+fn compaction_keeps_the_last_end_of_each_container_name() {
+    let ended = |container: usize| Event::Done {
+        step: format!("id{container}"),
+        name: format!("{ENDED}shop-job-{}", container % 2),
+        what: "exit code 0".into(),
+        ms: 0,
+    };
+    let events = (0..20).flat_map(|n| [run("i-1"), ended(n)]);
+    let all: Vec<Record> = events.map(|event| Record { at: jiff::Timestamp::UNIX_EPOCH, event }).collect();
+    let kept = replay(&compact(&all[..34])).done;
+    assert!(kept.contains("id16") && kept.contains("id15") && !kept.contains("id3"), "{kept:?}");
+}
+
+#[test]
+fn ready_of_version_0_1_0_lasts_until_the_end_of_its_run() {
+    let second = |s: i64| jiff::Timestamp::from_second(s).unwrap();
+    let wait = |name: &str, what: &str| Event::Done { step: name.into(), name: name.into(), what: what.into(), ms: 1 };
+    let end = |exit| Event::End { exit, changed: 0, ms: 1 };
+    let events =
+        [run("i-1"), wait("ready:job", "reached"), end(0), run("i-1"), wait("completed:load", "reached"), end(1)];
+    let newer = [run("i-1"), wait("ready:job", "done"), end(0)];
+    let records: Vec<Record> =
+        events.into_iter().chain(newer).zip(1..).map(|(event, s)| Record { at: second(s), event }).collect();
+    let wanted = [("job".to_owned(), second(3)), ("load".to_owned(), second(5))];
+    assert_eq!(replay(&records).ready_in_0_1_0, wanted.into());
+}
+
 /// Names beside the journal, without the time in them.
 fn beside(dir: &Path) -> Vec<String> {
     let names = std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());

@@ -1,4 +1,7 @@
-use std::{cell::Cell, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
 
 use serde_json::json;
 
@@ -76,4 +79,51 @@ async fn time_that_is_up_says_who_is_not_ready_and_why() {
     assert_eq!(err.cause, Cause::ReadyTimeout);
     assert_eq!(err.message, "not ready within 60 s: web is not healthy yet, job has not ended yet");
     assert_eq!(err.output, ["last words"]);
+}
+
+/// Makes containers ready, changes the engine, and looks once more.
+async fn confirmed(engine: &Rc<MemoryEngine>, targets: Vec<Target>, change: impl FnOnce()) -> Result<Vec<Condition>> {
+    let clock = Rc::new(StillClock::default());
+    let retry = Retry::new(clock.clone(), None);
+    let ready = Ready { engine: &**engine, clock: &*clock, retry: &retry, project: "demo" };
+    let reached = ready.wait(targets, Some(Duration::from_secs(60))).await?;
+    change();
+    let again = ready.confirm(reached, &RefCell::default(), Some(Duration::from_secs(60))).await?;
+    Ok(again.into_iter().map(|one| one.condition).collect())
+}
+
+#[tokio::test]
+async fn container_that_ended_since_it_was_ready_fails_with_its_step() {
+    let engine = engine();
+    add(&engine, "web", json!({ "Status": "running", "Running": true }));
+    let dead = || add(&engine, "web", json!({ "Status": "exited", "ExitCode": 3 }));
+    let err = confirmed(&engine, vec![target("web", Until::Serving)], dead).await.unwrap_err();
+    assert_eq!(err.message, "container web was ready, and then exited with 3");
+    assert_eq!((err.step.as_deref(), err.output), (Some("ready:web"), vec!["last words".to_owned()]));
+}
+
+#[tokio::test]
+async fn container_restarted_since_it_was_ready_has_to_hold() {
+    let engine = engine();
+    let state = |started: &str| json!({ "Status": "running", "Running": true, "StartedAt": started });
+    add(&engine, "web", state("2026-01-01T00:00:00Z"));
+    // Its new start lies ahead: it has been up for no time yet.
+    let restarted = || {
+        add(&engine, "web", state("2999-01-01T00:00:00Z"));
+        engine.containers.borrow_mut().get_mut("web").unwrap()["RestartCount"] = json!(1);
+    };
+    let looks = engine.log.borrow().len();
+    let held = confirmed(&engine, vec![target("web", Until::Serving)], restarted).await.unwrap();
+    assert_eq!(held, [Condition::Running]);
+    let events = engine.log.borrow()[looks..].iter().filter(|line| *line == "events").count();
+    assert_eq!(events, 2, "once until it was ready, once until it was so again");
+}
+
+#[tokio::test]
+async fn job_that_ended_since_it_was_ready_has_completed() {
+    let engine = engine();
+    add(&engine, "job", json!({ "Status": "running", "Running": true }));
+    let job = Target { job: true, ..target("job", Until::Serving) };
+    let ended = || add(&engine, "job", json!({ "Status": "exited", "ExitCode": 0 }));
+    assert_eq!(confirmed(&engine, vec![job], ended).await.unwrap(), [Condition::Completed]);
 }

@@ -19,7 +19,7 @@ fn containers_of_a_pruned_network_are_made_again() {
     let bed = Bed::new();
     bed.compose("prod", PAIR);
     bed.run().ready();
-    bed.rolecall(&["stop"]).ready();
+    bed.rolecall(&["stop", "--all"]).ready();
     bed.engine().post("/networks/prune", &Value::Null);
     assert!(bed.engine().get("/networks/prod_inner").is_null());
     bed.rolecall(&["plan"]).ready().prints("network prod_inner does not exist any more");
@@ -39,7 +39,7 @@ fn finished_job_of_a_pruned_network_is_not_run_again() {
     bed.compose("prod", &text);
     bed.run().ready();
     let job = bed.engine().inspect("prod-job-1")["Id"].clone();
-    bed.rolecall(&["stop"]).ready();
+    bed.rolecall(&["stop", "--all"]).ready();
     bed.engine().post("/networks/prune", &Value::Null);
     bed.run().ready();
     assert_eq!(bed.engine().inspect("prod-job-1")["Id"], job);
@@ -55,7 +55,7 @@ volumes: { data: {} }
 "#;
     bed.compose("prod", text);
     bed.run().ready();
-    bed.rolecall(&["stop"]).ready();
+    bed.rolecall(&["stop", "--all"]).ready();
     // Engines refuse to remove a volume that a container names; a store that was lost does not ask.
     let data = bed.engine().data();
     bed.engine().stay_down();

@@ -39,7 +39,7 @@ fn present_image_is_used_if_it_cannot_be_refreshed() {
             if policy != "always" && *name != "down" {
                 continue;
             }
-            bed.rolecall(&["stop"]).ready();
+            bed.rolecall(&["stop", "--all"]).ready();
             registry.server.fault(Fault::on("/v2/", Kind::Answer(answer.clone())));
             let told = format!("image {image} could not be refreshed, and is used as it is");
             bed.run().ready().says(&told);
@@ -74,7 +74,7 @@ fn old_container_is_started_again_if_its_successor_has_no_image() {
             assert_eq!(running(&bed, name), true, "{name} {when}");
         }
     };
-    bed.rolecall(&["stop"]).ready();
+    bed.rolecall(&["stop", "--all"]).ready();
     bed.fails(1, "image-not-found").names("/web:2").says("containers again that ran before");
     up("after a stop of ours");
     bed.engine().restart(Signal::TERM);
@@ -98,7 +98,7 @@ fn old_container_serves_while_a_new_image_is_slow() {
     let newer = registry.push("app/web", "2", &Image::web());
     registry.server.fault(Fault::on("/web/manifests/2", Kind::Delay(Duration::from_secs(27))).times(1));
     bed.compose("shop", &one(&newer, ", environment: { WORD: two }"));
-    bed.rolecall(&["stop"]).ready();
+    bed.rolecall(&["stop", "--all"]).ready();
     bed.run().ready().says("containers again that ran before").says("replacing shop-web-1");
     bed.run().ready().says("nothing to do");
 }
