@@ -105,7 +105,8 @@ impl Bake<'_> {
         if !systemd::running(Path::new("/")) {
             return None;
         }
-        let state = systemd::state(&*self.session.world.host, UNIT).await.ok()?;
+        let state =
+            systemd::Systemd { host: &*self.session.world.host, retry: &self.session.retry }.state(UNIT).await.ok()?;
         (state.enabled != "enabled")
             .then(|| format!("{UNIT} is not enabled: an instance of this image needs user-data to begin a run"))
     }

@@ -6,7 +6,7 @@
 //! loop of reboots is no faster. The count ends with any other exit code, with other settings, and after an hour. A run
 //! from a shell and `systemctl start` or `restart` by hand do not wait: somebody is looking.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, rc::Rc, time::Duration};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -16,10 +16,10 @@ use crate::{
     error::{Cause, Error, Exit, Result},
     execute::Summary,
     fetch::sha256,
-    host::{files, systemd},
-    retry::{Schedule, seconds},
+    host::{files, systemd::Systemd},
+    retry::{Retry, Schedule, seconds},
     settings::Settings,
-    world::Host,
+    world::World,
 };
 
 /// The unit of the run.
@@ -68,9 +68,9 @@ impl RestartDelay {
     }
 
     /// How long to wait before the first request, if systemd started this process by itself, and why.
-    pub(super) async fn due(&self, host: &dyn Host) -> Option<(Duration, String)> {
+    pub(super) async fn due(&self, world: &World) -> Option<(Duration, String)> {
         let failures = self.read(Timestamp::now())?;
-        if !self.automatic(&failures, host).await {
+        if !self.automatic(&failures, world).await {
             return None;
         }
         let wait = delay(failures.count);
@@ -116,10 +116,12 @@ impl RestartDelay {
     }
 
     /// Whether nobody asked for this run: it is the unit's, and was started by a boot or as a restart.
-    async fn automatic(&self, failures: &Failures, host: &dyn Host) -> bool {
+    async fn automatic(&self, failures: &Failures, world: &World) -> bool {
         let own = std::process::id().to_string();
         let unit = std::env::var("SYSTEMD_EXEC_PID").is_ok_and(|pid| pid == own);
-        unit && (failures.boot != self.boot || systemd::restarted(host, UNIT).await)
+        let retry = Retry::new(Rc::clone(&world.clock), Some(world.clock.now() + RESTART));
+        let manager = Systemd { host: world.host.as_ref(), retry: &retry };
+        unit && (failures.boot != self.boot || manager.restarted(UNIT).await)
     }
 }
 

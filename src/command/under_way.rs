@@ -48,7 +48,7 @@ pub(super) async fn alone(
     };
     let (world, settings, mut lock) = ready().inspect_err(not_begun)?;
     let (paths, restart_delay) = (settings.paths.clone(), RestartDelay::of(&settings));
-    if let Some((wait, why)) = restart_delay.due(world.host.as_ref()).await {
+    if let Some((wait, why)) = restart_delay.due(&world).await {
         // Whoever starts a run by hand meanwhile has the lock at once.
         drop(lock);
         held_back(&world, &paths, wait, why).await.inspect_err(not_begun)?;

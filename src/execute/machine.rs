@@ -10,7 +10,7 @@ use tracing::info;
 
 use crate::{
     error::{Cause, Error, Result},
-    host::proxy,
+    host::{proxy, systemd::Systemd},
     retry::{Retry, seconds},
     world::{Clock, Command, Finished, Host, World},
 };
@@ -86,6 +86,11 @@ impl Machine {
     /// The same for package managers: output goes to the log as it comes.
     pub async fn packager(&self, command: Command) -> Result<Finished> {
         self.run(command, &mut |line| info!(target: "packages", "{line}")).await
+    }
+
+    /// The service manager, under the same deadline.
+    pub fn systemd(&self) -> Systemd<'_> {
+        Systemd { host: self.host.as_ref(), retry: &self.retry }
     }
 
     /// The root as a path.

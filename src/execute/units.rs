@@ -26,6 +26,10 @@ pub(super) const BINARY: &str = "/usr/local/bin/rolecall";
 /// What a unit needs on top of the grace: for a run that is ended first, and for the engine to kill and to clean up.
 const MARGIN: Duration = Duration::from_secs(60);
 
+/// How long the start of the grace is waited for: it runs `/bin/true` once the engine is up, which takes a slow machine
+/// some seconds. Not without a limit: inside a boot, its job may be queued behind whoever waits for this run.
+const ACTIVE: Duration = Duration::from_secs(120);
+
 /// The first line of a unit that we brought, so that it goes where a package brings one.
 pub(super) const MARK: &str = "# Written by rolecall; changes belong into a drop-in.\n";
 
@@ -39,7 +43,7 @@ pub async fn check(machine: &Machine, binary: &Path, grace: Grace) -> Result<boo
             return Ok(false);
         }
     }
-    let state = systemd::state(&*machine.host, CONTAINERS_UNIT).await?;
+    let state = machine.systemd().state(CONTAINERS_UNIT).await?;
     Ok(state.active == "active" && state.enabled != DISABLED)
 }
 
@@ -62,19 +66,19 @@ pub async fn apply(machine: &Machine, binary: &Path, grace: Grace) -> Result<Out
         }
         written = true;
     }
-    let host = &*machine.host;
+    let manager = machine.systemd();
     if written {
-        systemd::reload(host).await?;
+        manager.reload().await?;
     }
-    let state = systemd::state(host, CONTAINERS_UNIT).await?;
+    let state = manager.state(CONTAINERS_UNIT).await?;
     let enabled = state.enabled != DISABLED;
     if !enabled {
-        systemd::enable(host, CONTAINERS_UNIT).await?;
+        manager.enable(CONTAINERS_UNIT).await?;
     }
     if !written && enabled && state.active == "active" {
         return Ok(Outcome::Unchanged);
     }
-    if !systemd::start_within(host, CONTAINERS_UNIT, MARGIN).await? {
+    if !manager.start_within(CONTAINERS_UNIT, ACTIVE).await? {
         // The containers are worth more than their grace.
         warn!("containers may not be stopped in order when the machine goes down: {CONTAINERS_UNIT} does not start");
     }
@@ -94,7 +98,7 @@ async fn wanted(machine: &Machine, binary: &Path, grace: Grace) -> Result<Vec<(S
     let need = grace.chain + MARGIN;
     files.push((dropin(CONTAINERS_UNIT), (need > unit_timeout(CONTAINERS)).then(|| timeout(need))));
     let (docker, need) = (dropin(DOCKER_UNIT), grace.longest + MARGIN);
-    let theirs = systemd::stop_timeout(&*machine.host, DOCKER_UNIT, &docker).await?;
+    let theirs = machine.systemd().stop_timeout(DOCKER_UNIT, &docker).await?;
     files.push((docker, theirs.is_some_and(|has| has < need).then(|| timeout(need))));
     Ok(files)
 }

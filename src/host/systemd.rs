@@ -1,15 +1,28 @@
 //! The service manager, as far as a boot needs it. Nothing here waits for a job without a limit: what waits inside a
-//! boot may wait for something that is queued behind it.
+//! boot may wait for something that is queued behind it. An answer is waited for under the deadline of the step: an
+//! instance whose burst credits are spent takes minutes for what takes milliseconds otherwise.
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use crate::{
     error::{Cause, Error, Result},
+    retry::{Policy, Retry},
     world::{Command, Finished, Host},
 };
 
-/// systemd answers at once, or not at all.
-const ANSWER: Duration = Duration::from_secs(30);
+/// Longest time for the last lines of a unit. They only explain a failure, and the run is at its deadline then.
+const LINES: Duration = Duration::from_secs(30);
+
+/// Words of `systemctl` if systemd or its bus did not answer it in time: it waits for 25 s by itself, and 90 s at most.
+const BUSY: [&str; 7] = [
+    "timed out",
+    "Failed to connect to bus",
+    "Connection reset",
+    "Connection refused",
+    "Transport endpoint is not connected",
+    "disconnected from message bus",
+    "Resource temporarily unavailable",
+];
 
 /// Whether systemd runs this machine: `sd_booted(3)`.
 pub fn running(root: &Path) -> bool {
@@ -29,6 +42,8 @@ pub struct UnitState {
     pub enabled: String,
     /// Whether a job for it is queued.
     pub queued: bool,
+    /// Whether its files on disk are newer than what systemd has read.
+    pub outdated: bool,
 }
 
 impl UnitState {
@@ -46,33 +61,134 @@ impl UnitState {
             result: get("Result"),
             enabled: get("UnitFileState"),
             queued: !matches!(get("Job").as_str(), "" | "0"),
+            outdated: get("NeedDaemonReload") == "yes",
         }
     }
 }
 
-/// Asks for the state of a unit; one that is not there is `not-found`.
-pub async fn state(host: &dyn Host, unit: &str) -> Result<UnitState> {
-    let show = "LoadState,ActiveState,Result,UnitFileState,Job";
-    Ok(UnitState::parse(&ask(host, &["show", "--property", show, unit]).await?.stdout))
+/// The service manager, asked within the time that `retry` leaves.
+#[derive(Clone, Copy)]
+pub struct Systemd<'a> {
+    /// Commands.
+    pub host: &'a dyn Host,
+    /// Deadline.
+    pub retry: &'a Retry,
 }
 
-/// How long systemd would give a unit to stop if the drop-in `without` were not there; `None` where there is no such
-/// unit, or no limit.
-pub async fn stop_timeout(host: &dyn Host, unit: &str, without: &str) -> Result<Option<Duration>> {
-    let shown = ask(host, &["show", "--property", "LoadState,TimeoutStopUSec", unit]).await?.stdout;
-    let value = |name: &str| shown.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
-    if value("LoadState=") != "loaded" {
-        return Ok(None);
+impl Systemd<'_> {
+    /// Asks for the state of a unit; one that is not there is `not-found`.
+    pub async fn state(&self, unit: &str) -> Result<UnitState> {
+        let show = "LoadState,ActiveState,Result,UnitFileState,Job,NeedDaemonReload";
+        Ok(UnitState::parse(&self.ask(&["show", "--property", show, unit]).await?.stdout))
     }
-    let files = ask(host, &["cat", unit]).await?.stdout;
-    if !files.lines().any(|line| line.strip_prefix("# ") == Some(without)) {
-        return Ok(timespan(value("TimeoutStopUSec=")));
+
+    /// How long systemd would give a unit to stop if the drop-in `without` were not there; `None` where there is no such
+    /// unit, or no limit.
+    pub async fn stop_timeout(&self, unit: &str, without: &str) -> Result<Option<Duration>> {
+        let shown = self.ask(&["show", "--property", "LoadState,TimeoutStopUSec", unit]).await?.stdout;
+        let value = |name: &str| shown.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+        if value("LoadState=") != "loaded" {
+            return Ok(None);
+        }
+        let files = self.ask(&["cat", unit]).await?.stdout;
+        if !files.lines().any(|line| line.strip_prefix("# ") == Some(without)) {
+            return Ok(timespan(value("TimeoutStopUSec=")));
+        }
+        if let Some(set) = stop_timeout_of(&files, without) {
+            return Ok(Some(set));
+        }
+        let default = self.ask(&["show", "--property", "DefaultTimeoutStopUSec", "--value"]).await?.stdout;
+        Ok(timespan(default.trim()))
     }
-    if let Some(set) = stop_timeout_of(&files, without) {
-        return Ok(Some(set));
+
+    /// Whether systemd has started a unit again by itself since somebody last asked for it; also if it does not answer.
+    pub async fn restarted(&self, unit: &str) -> bool {
+        let shown = self.ask(&["show", "--property", "NRestarts", "--value", unit]).await;
+        shown.map_or(true, |shown| shown.stdout.trim() != "0")
     }
-    let default = ask(host, &["show", "--property", "DefaultTimeoutStopUSec", "--value"]).await?.stdout;
-    Ok(timespan(default.trim()))
+
+    /// Queues the start of a unit and returns.
+    pub async fn start(&self, unit: &str) -> Result<()> {
+        self.ask(&["start", "--no-block", unit]).await.map(drop)
+    }
+
+    /// Starts a unit and waits until it has, for no longer than `within`; whether it has.
+    pub async fn start_within(&self, unit: &str, within: Duration) -> Result<bool> {
+        let finished = self.host.run(&systemctl(&["start", unit]).timeout(within), &mut |_| ()).await?;
+        Ok(!finished.timed_out && finished.code == 0)
+    }
+
+    /// Stops a unit and waits until it has, for no longer than `within`: only for what no boot waits for.
+    pub async fn stop(&self, unit: &str, within: Duration) -> Result<()> {
+        done("systemctl stop", self.host.run(&systemctl(&["stop", unit]).timeout(within), &mut |_| ()).await?).map(drop)
+    }
+
+    /// Queues the restart of a unit and returns. Counts of earlier failures are forgotten first, else systemd may
+    /// refuse.
+    pub async fn restart(&self, unit: &str) -> Result<()> {
+        self.reset_failed(unit).await?;
+        self.ask(&["restart", "--no-block", unit]).await.map(drop)
+    }
+
+    /// Forgets that a unit failed.
+    pub async fn reset_failed(&self, unit: &str) -> Result<()> {
+        // systemctl calls it an error where the unit is not loaded: then there is nothing to forget.
+        self.run(&["reset-failed", unit]).await.map(drop)
+    }
+
+    /// Has a unit started at every boot.
+    pub async fn enable(&self, unit: &str) -> Result<()> {
+        self.ask(&["enable", unit]).await.map(drop)
+    }
+
+    /// Has a unit not started any more, and queues its stop.
+    pub async fn disable(&self, unit: &str) -> Result<()> {
+        self.ask(&["disable", "--now", "--no-block", unit]).await.map(drop)
+    }
+
+    /// Has systemd read its unit files again.
+    pub async fn reload(&self) -> Result<()> {
+        self.ask(&["daemon-reload"]).await.map(drop)
+    }
+
+    /// The last lines that a unit has logged since this boot; empty where there is no journal.
+    pub async fn last_lines(&self, unit: &str) -> Vec<String> {
+        let command =
+            Command::new(["journalctl", "--boot", "--no-pager", "--output=cat", "--lines=20", "--unit", unit]);
+        match self.host.run(&command.timeout(LINES), &mut |_| ()).await {
+            Ok(finished) if finished.code == 0 => finished.tail,
+            _ => Vec::new(),
+        }
+    }
+
+    /// Asks until systemd answers, or the deadline has come.
+    async fn ask(&self, args: &[&str]) -> Result<Finished> {
+        let what = format!("systemctl {}", args.join(" "));
+        let policy = Policy::SERVICE.attempt_timeout(None).ends_itself();
+        self.retry.run(&what, policy, async |_| done(&what, self.run(args).await?)).await
+    }
+
+    async fn run(&self, args: &[&str]) -> Result<Finished> {
+        let command = systemctl(args);
+        let command = match self.retry.remaining() {
+            Some(left) => command.timeout(left),
+            None => command,
+        };
+        self.host.run(&command, &mut |_| ()).await
+    }
+}
+
+fn done(what: &str, finished: Finished) -> Result<Finished> {
+    if finished.code == 0 {
+        return Ok(finished);
+    }
+    let said = finished.tail.join("; ");
+    let refused = |came: &str| Error::new(Cause::ServiceManager, format!("{what}: {came}"));
+    if finished.timed_out {
+        return Err(refused("no answer").transient());
+    }
+    let err = refused(&format!("exit {}: {said}", finished.code));
+    Err(if BUSY.iter().any(|words| said.contains(words)) { err.transient() } else { err })
 }
 
 /// What unit files, as `systemctl cat` prints them in the order in which they count, set as limit for stopping; the
@@ -114,127 +230,9 @@ fn timespan(text: &str) -> Option<Duration> {
     })
 }
 
-/// Whether systemd has started a unit again by itself since somebody last asked for it; also if it does not answer.
-pub async fn restarted(host: &dyn Host, unit: &str) -> bool {
-    let shown = ask(host, &["show", "--property", "NRestarts", "--value", unit]).await;
-    shown.map_or(true, |shown| shown.stdout.trim() != "0")
-}
-
-/// Queues the start of a unit and returns.
-pub async fn start(host: &dyn Host, unit: &str) -> Result<()> {
-    ask(host, &["start", "--no-block", unit]).await.map(drop)
-}
-
-/// Starts a unit and waits until it has, for no longer than `within`; whether it has.
-pub async fn start_within(host: &dyn Host, unit: &str, within: Duration) -> Result<bool> {
-    let finished = host.run(&systemctl(&["start", unit]).timeout(within), &mut |_| ()).await?;
-    Ok(!finished.timed_out && finished.code == 0)
-}
-
-/// Stops a unit and waits until it has, for no longer than `within`: only for what no boot waits for.
-pub async fn stop(host: &dyn Host, unit: &str, within: Duration) -> Result<()> {
-    done(&["stop", unit], host.run(&systemctl(&["stop", unit]).timeout(within), &mut |_| ()).await?).map(drop)
-}
-
-/// Queues the restart of a unit and returns. Counts of earlier failures are forgotten first, else systemd may
-/// refuse.
-pub async fn restart(host: &dyn Host, unit: &str) -> Result<()> {
-    reset_failed(host, unit).await?;
-    ask(host, &["restart", "--no-block", unit]).await.map(drop)
-}
-
-/// Forgets that a unit failed.
-pub async fn reset_failed(host: &dyn Host, unit: &str) -> Result<()> {
-    // systemctl calls it an error where the unit is not loaded: then there is nothing to forget.
-    run(host, &["reset-failed", unit]).await.map(drop)
-}
-
-/// Has a unit started at every boot.
-pub async fn enable(host: &dyn Host, unit: &str) -> Result<()> {
-    ask(host, &["enable", unit]).await.map(drop)
-}
-
-/// Has a unit not started any more, and queues its stop.
-pub async fn disable(host: &dyn Host, unit: &str) -> Result<()> {
-    ask(host, &["disable", "--now", "--no-block", unit]).await.map(drop)
-}
-
-/// Has systemd read its unit files again.
-pub async fn reload(host: &dyn Host) -> Result<()> {
-    ask(host, &["daemon-reload"]).await.map(drop)
-}
-
-/// The last lines that a unit has logged since this boot; empty where there is no journal.
-pub async fn last_lines(host: &dyn Host, unit: &str) -> Vec<String> {
-    let command = Command::new(["journalctl", "--boot", "--no-pager", "--output=cat", "--lines=20", "--unit", unit]);
-    match host.run(&command.timeout(ANSWER), &mut |_| ()).await {
-        Ok(finished) if finished.code == 0 => finished.tail,
-        _ => Vec::new(),
-    }
-}
-
-async fn ask(host: &dyn Host, args: &[&str]) -> Result<Finished> {
-    done(args, run(host, args).await?)
-}
-
-fn done(args: &[&str], finished: Finished) -> Result<Finished> {
-    if finished.code == 0 {
-        return Ok(finished);
-    }
-    let said = finished.tail.join("; ");
-    let came = if finished.timed_out { "no answer".to_owned() } else { format!("exit {}: {said}", finished.code) };
-    Err(Error::new(Cause::Io, format!("systemctl {}: {came}", args.join(" "))).transient())
-}
-
-async fn run(host: &dyn Host, args: &[&str]) -> Result<Finished> {
-    host.run(&systemctl(args).timeout(ANSWER), &mut |_| ()).await
-}
-
 fn systemctl(args: &[&str]) -> Command {
     Command::new(std::iter::once("systemctl").chain(args.iter().copied()))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_read_as_they_are_printed() {
-        assert_eq!(timespan("1min 30s"), Some(Duration::from_secs(90)));
-        assert_eq!(timespan("10min 500ms"), Some(Duration::from_millis(600_500)));
-        assert_eq!(timespan("infinity"), None);
-    }
-
-    #[test]
-    fn the_limit_of_others_is_read_beside_ours() {
-        let ours = "/etc/systemd/system/docker.service.d/rolecall-grace.conf";
-        let files = |unit: &str, drop_in: &str| {
-            format!(
-                "# /lib/systemd/system/docker.service\n[Service]\nTimeoutStartSec=0\n{unit}\n\n# {ours}\n[Service]\n\
-                 TimeoutStopSec=660\n\n# /etc/systemd/system/docker.service.d/zz.conf\n[Service]\n{drop_in}\n"
-            )
-        };
-        let limit = |s: u64| Some(Duration::from_secs(s));
-        for (unit, drop_in, set) in [
-            ("", "", None),
-            ("TimeoutStopSec=120", "", limit(120)),
-            ("TimeoutStopSec=120", "TimeoutStopSec = 2min", limit(120)),
-            ("TimeoutSec=0", "", Some(Duration::MAX)),
-            ("TimeoutStopSec=30", "TimeoutStopSec=infinity", Some(Duration::MAX)),
-            ("TimeoutStopSec=30", "TimeoutStopSec=soon", limit(30)),
-        ] {
-            assert_eq!(stop_timeout_of(&files(unit, drop_in), ours), set, "{unit} {drop_in}");
-        }
-    }
-
-    #[test]
-    fn the_state_of_a_unit_is_read() {
-        let state = UnitState::parse(
-            "Job=1234\nResult=success\nLoadState=loaded\nActiveState=activating\nUnitFileState=enabled\n",
-        );
-        assert!(state.exists() && state.queued);
-        assert_eq!((state.active.as_str(), state.enabled.as_str()), ("activating", "enabled"));
-        let none = UnitState::parse("Job=0\nLoadState=not-found\nActiveState=inactive\n");
-        assert!(!none.exists() && !none.queued);
-    }
-}
+mod tests;

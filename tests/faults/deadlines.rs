@@ -45,7 +45,7 @@ const WAITS: &[[&str; 5]] = &[
     ],
     ["last lines of a container", "", "", "", "execute/ready.rs:TAIL_PATIENCE"],
     ["an engine that starts", "", "execute/docker/start.rs:ANSWER a question", "", "that of the step"],
-    ["systemd", "", "", "", "host/systemd.rs:ANSWER; a job is never waited for"],
+    ["systemd", "", "", "", "that of the step; a job is never waited for"],
     [
         "commands and scripts",
         "",

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use tracing::info;
 use url::Url;
 
-use super::{Docker, Install, daemon_json};
+use super::{Docker, Install, daemon_json, start::UNIT};
 use crate::{
     error::{Cause, Error, Result},
     execute::{
@@ -54,8 +54,7 @@ impl Docker {
             }
         };
         if booted {
-            systemd::reload(&*self.machine.host).await?;
-            systemd::enable(&*self.machine.host, "docker.service").await?;
+            self.enabled().await?;
         }
         self.start(false).await.map_err(|mut err| {
             err.message = format!("{what} was installed, but {}", err.message);
@@ -64,6 +63,21 @@ impl Docker {
         files::remove(&self.old_file())?;
         files::remove(&self.installing())?;
         Ok(Outcome::Changed(format!("installed {what}")))
+    }
+
+    /// Has the engine started at every boot. Its package did so already, and systemd has read its files: what is so is
+    /// not asked for.
+    async fn enabled(&self) -> Result<()> {
+        let manager = self.machine.systemd();
+        let mut state = manager.state(UNIT).await?;
+        if state.outdated || !state.exists() {
+            manager.reload().await?;
+            state = manager.state(UNIT).await?;
+        }
+        if state.enabled != "enabled" {
+            manager.enable(UNIT).await?;
+        }
+        Ok(())
     }
 
     async fn install_packages(

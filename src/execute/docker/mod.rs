@@ -125,7 +125,7 @@ impl Docker {
     /// Whether the engine answers within a moment. A socket that systemd holds for it accepts at once.
     async fn answers(&self) -> bool {
         let version = self.engine.version();
-        self.machine.retry.bounded("ask the engine", Some(Duration::from_secs(2)), version).await.is_ok()
+        self.machine.retry.bounded("ask the engine", Some(start::ANSWER), version).await.is_ok()
     }
 
     fn merged(&self, fresh: bool) -> Result<Option<String>> {

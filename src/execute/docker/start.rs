@@ -13,17 +13,21 @@ use crate::{
     world::Command,
 };
 
-const UNIT: &str = "docker.service";
+pub(super) const UNIT: &str = "docker.service";
 const SOCKET_UNIT: &str = "docker.socket";
 
 /// Where an engine without a service manager writes to.
 const LOG: &str = "/var/log/dockerd.log";
 
-/// How long the engine may take to answer one question while it starts.
-const ANSWER: Duration = Duration::from_secs(2);
+/// How long the engine may take to answer one question while it starts. An answer ends the wait at once, so that only a
+/// slow machine waits for long; one that takes longer is asked again.
+pub(super) const ANSWER: Duration = Duration::from_secs(15);
 
-/// How long a unit, or a process, may be neither there nor failed before that counts as a failure.
-const SETTLE: Duration = Duration::from_secs(5);
+/// The longest wait between two questions, and what is left of the deadline when no other is asked.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How long a unit, or a process, may be neither running nor failed before that counts as a failure.
+const SETTLE: Duration = Duration::from_secs(15);
 
 /// How often the wait is told.
 const SAY: Duration = Duration::from_secs(30);
@@ -47,7 +51,7 @@ impl Docker {
         }
         let begin = self.machine.clock.now();
         let mut said = begin;
-        let mut waits = Schedule::new(Duration::from_millis(200), Duration::from_secs(1));
+        let mut waits = Schedule::new(Duration::from_millis(200), LOOK);
         loop {
             // A restart is over when its job is: until then the old engine may be the one that answers.
             if !(booted && restart && self.queued().await?) && self.ready().await? {
@@ -60,7 +64,7 @@ impl Docker {
                 Progress::Over(err) => return Err(err),
                 Progress::Waiting(state) => state,
             };
-            if self.machine.retry.remaining().is_some_and(|left| left < ANSWER) {
+            if self.machine.retry.remaining().is_some_and(|left| left < LOOK) {
                 let waited = seconds(now - begin);
                 let message = format!("the engine did not answer within {waited}: {state}");
                 return Err(Error::new(Cause::EngineUnreachable, message)
@@ -72,7 +76,7 @@ impl Docker {
                 warn!("still waiting for the engine after {}: {state}", seconds(now - begin));
                 said = now;
             }
-            self.machine.clock.sleep(waits.next().unwrap_or(ANSWER)).await;
+            self.machine.clock.sleep(waits.next().unwrap_or(LOOK)).await;
         }
     }
 
@@ -86,8 +90,8 @@ impl Docker {
     }
 
     async fn queue(&self, restart: bool) -> Result<()> {
-        let host = &*self.machine.host;
-        let state = systemd::state(host, UNIT).await?;
+        let manager = self.machine.systemd();
+        let state = manager.state(UNIT).await?;
         if !state.exists() {
             let message = format!("there is an engine, but its unit {UNIT} is {}", state.load);
             return Err(Error::new(Cause::EngineUnreachable, message).hint(match state.load.as_str() {
@@ -96,20 +100,26 @@ impl Docker {
             }));
         }
         // A socket that failed with its service takes no connections until it is told to.
-        systemd::reset_failed(host, SOCKET_UNIT).await?;
-        if restart {
-            return systemd::restart(host, UNIT).await;
+        if manager.state(SOCKET_UNIT).await?.active == "failed" {
+            manager.reset_failed(SOCKET_UNIT).await?;
         }
-        systemd::reset_failed(host, UNIT).await?;
-        systemd::start(host, UNIT).await
+        if restart {
+            return manager.restart(UNIT).await;
+        }
+        // What is so already, or is about to be, is not asked for.
+        if state.queued || matches!(state.active.as_str(), "active" | "activating") {
+            return Ok(());
+        }
+        manager.reset_failed(UNIT).await?;
+        manager.start(UNIT).await
     }
 
     async fn queued(&self) -> Result<bool> {
-        Ok(systemd::state(&*self.machine.host, UNIT).await?.queued)
+        Ok(self.machine.systemd().state(UNIT).await?.queued)
     }
 
     async fn unit(&self, waited: Duration) -> Result<Progress> {
-        let state = systemd::state(&*self.machine.host, UNIT).await?;
+        let state = self.machine.systemd().state(UNIT).await?;
         Ok(match state.active.as_str() {
             _ if state.queued => Progress::Waiting("docker.service is queued to start"),
             "failed" => Progress::Over(self.failed(&format!("docker.service failed ({})", state.result)).await),
@@ -162,7 +172,7 @@ impl Docker {
     }
 
     async fn last_lines(&self, booted: bool) -> Vec<String> {
-        if booted { systemd::last_lines(&*self.machine.host, UNIT).await } else { last_of(&self.machine.path(LOG)) }
+        if booted { self.machine.systemd().last_lines(UNIT).await } else { last_of(&self.machine.path(LOG)) }
     }
 }
 

@@ -29,16 +29,16 @@ pub async fn apply(machine: &Machine, hooks: &Hooks, binary: &Path) -> Result<()
     let there = files::read(&path)?;
     let ours = there.as_ref().is_some_and(|text| text.starts_with(units::MARK.as_bytes()));
     let packaged = machine.path(&format!("/usr/lib/systemd/system/{UNIT}")).exists();
-    let host = &*machine.host;
+    let manager = machine.systemd();
     if !hooks.any() {
         let wanted = machine.path(&format!("/etc/systemd/system/multi-user.target.wants/{UNIT}"));
         let enabled = packaged && wanted.symlink_metadata().is_ok();
         // A run from a shell does not have the settings of the unit.
         if (ours || enabled) && !named(machine)? {
-            systemd::disable(host, UNIT).await?;
+            manager.disable(UNIT).await?;
             if ours {
                 files::remove(&path)?;
-                systemd::reload(host).await?;
+                manager.reload().await?;
             }
             info!("{UNIT} is gone: no lifecycle hook is named");
         }
@@ -55,14 +55,14 @@ pub async fn apply(machine: &Machine, hooks: &Hooks, binary: &Path) -> Result<()
         false
     };
     if written {
-        systemd::reload(host).await?;
+        manager.reload().await?;
     }
-    let state = systemd::state(host, UNIT).await?;
+    let state = manager.state(UNIT).await?;
     if state.enabled == units::DISABLED {
-        systemd::enable(host, UNIT).await?;
+        manager.enable(UNIT).await?;
     }
     if written || state.active != "active" {
-        systemd::restart(host, UNIT).await?;
+        manager.restart(UNIT).await?;
     }
     Ok(())
 }

@@ -126,7 +126,7 @@ impl Seal {
         Ok(match entry.take {
             Take::Stop | Take::Memory => {
                 let there = systemd::running(self.machine.root())
-                    && systemd::state(&*self.machine.host, entry.what).await?.active == "active";
+                    && self.machine.systemd().state(entry.what).await?.active == "active";
                 if there { found(name()) } else { Vec::new() }
             }
             _ => {
@@ -160,7 +160,7 @@ impl Seal {
     async fn take(&self, found: &Found) -> Result<()> {
         let path = Path::new(&found.what);
         match found.entry.take {
-            Take::Stop => systemd::stop(&*self.machine.host, &found.what, COMMAND).await,
+            Take::Stop => self.machine.systemd().stop(&found.what, COMMAND).await,
             Take::Memory => {
                 files::write_volatile(&self.machine.path(JOURNALD), b"[Journal]\nStorage=volatile\n", 0o644)?;
                 self.command(&["systemctl", "restart", &found.what]).await
@@ -295,7 +295,7 @@ pub async fn bare(engine: &dyn Engine) -> bool {
 /// `in-use`, naming what is left; the engine or the service manager does not answer.
 pub async fn check(machine: &Machine, engine: &dyn Engine) -> Result<()> {
     if systemd::running(machine.root()) {
-        let state = systemd::state(&*machine.host, RUN_UNIT).await?;
+        let state = machine.systemd().state(RUN_UNIT).await?;
         if !matches!(state.active.as_str(), "inactive" | "failed" | "") || state.queued {
             let message = format!("{RUN_UNIT} is {}: it would begin a run on the sealed machine", state.active);
             return Err(Error::new(Cause::InUse, message).hint("systemctl stop rolecall"));

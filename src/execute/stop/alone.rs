@@ -1,19 +1,24 @@
 //! A stop that nobody undoes: the run that is under way is ended first, and none begins before the stop has ended.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, rc::Rc, time::Duration};
 
 use tracing::{info, warn};
 
 use crate::{
     error::Cause,
-    host::{lock, process, systemd},
+    host::{
+        lock, process,
+        systemd::{self, Systemd},
+    },
+    retry::Retry,
     world::World,
 };
 
 /// The unit of the run.
 const UNIT: &str = "rolecall.service";
 
-/// How long the run may take to end: `TimeoutStopSec` of its unit, and a little more for systemd to see it.
+/// How long the run may take to end: `TimeoutStopSec` of its unit, and a little more for systemd to see it. Not longer on a
+/// slow machine either: the containers need the rest of the time that the machine has to go down.
 const END: Duration = Duration::from_secs(45);
 
 /// How often it is looked whether the lock is free.
@@ -23,12 +28,13 @@ const LOOK: Duration = Duration::from_millis(100);
 /// waited for: a second signal could cost a container its grace. The machine may be going down, so whatever goes wrong
 /// here is told, and does not keep containers from being stopped.
 pub async fn alone(world: &World, path: &Path, command: &str, unit: bool) -> Option<lock::RunLock> {
-    let host = &*world.host;
+    let retry = Retry::new(Rc::clone(&world.clock), Some(world.clock.now() + END));
+    let manager = Systemd { host: &*world.host, retry: &retry };
     if unit && systemd::running(Path::new("/")) {
         let stopped = async {
-            let state = systemd::state(host, UNIT).await?;
+            let state = manager.state(UNIT).await?;
             let idle = matches!(state.active.as_str(), "inactive" | "failed") && !state.queued;
-            if idle { Ok(()) } else { systemd::stop(host, UNIT, END).await }
+            if idle { Ok(()) } else { manager.stop(UNIT, END).await }
         };
         if let Err(err) = stopped.await {
             warn!("{UNIT} could not be stopped: {err}");
