@@ -186,7 +186,7 @@ fn a_run_keeps_what_proves_who_the_instance_is() {
     assert_eq!(document["instanceId"], "i-0abcdef1234567890");
     assert_eq!((kept("rsa2048").unwrap().as_str(), kept("signature").unwrap().as_str()), (RSA2048, SIGNATURE));
     for name in ["document", "rsa2048", "signature"] {
-        assert_eq!(mode(name) & 0o777, 0o644, "{name}");
+        assert_eq!(mode(name) & 0o777, 0o600, "{name}");
     }
     // Nothing hangs on it.
     let bare = Bed::without_engine();

@@ -82,7 +82,7 @@ fn an_engine_that_says_nothing_holds_no_run_past_its_deadline() {
     let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
     bed.agent = bed.agent.env("DOCKER_HOST", format!("unix://{}", socket.display())).env("ROLECALL_DEADLINE", "6s");
     bed.compose("app", COMPOSE);
-    bed.run().exits(1).says("rolecall: FAILED ");
+    bed.run().exits(4).says("rolecall: FAILED ");
 }
 
 /// Runs until nothing of its time is left; each run takes most of what there is.

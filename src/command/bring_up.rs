@@ -13,7 +13,7 @@ use tracing::{info, warn};
 use super::stages::Session;
 use crate::{
     cli::Wishes,
-    error::{Class, Error, Exit, Result},
+    error::{Cause, Class, Error, Exit, Result},
     execute::{
         self, Context, Summary, baked, docker, foreign,
         journal::{Event, Journal},
@@ -59,15 +59,9 @@ enum Halt {
 
 impl From<Error> for Halt {
     fn from(err: Error) -> Self {
-        if err.exit() == Exit::Step { Self::Late(err) } else { Self::Early(err) }
-    }
-}
-
-impl Halt {
-    fn into_inner(self) -> Error {
-        match self {
-            Self::Early(err) | Self::Late(err) => err,
-        }
+        // A disk that takes nothing more is no verdict on what is on it.
+        let disk = matches!(err.cause, Cause::DiskFull | Cause::Io);
+        if err.exit() == Exit::Step && !disk { Self::Late(err) } else { Self::Early(err) }
     }
 }
 
@@ -101,7 +95,7 @@ impl BringUp<'_> {
         let fetched = fetched.map_err(early)?;
         let shape = Shape::of(&fetched);
         let prepared = session.prepare(self.facts, self.input, fetched).await.map_err(early)?;
-        let session = self.content(&prepared)?;
+        let session = self.content(&prepared);
         let preparing = if limited { session.patient_within(FETCH) } else { session.clone() };
         let summary = self.launch((&preparing, &session), &prepared, true).await?;
         if let Err(err) = self.keep(shape, &prepared) {
@@ -111,15 +105,15 @@ impl BringUp<'_> {
     }
 
     /// Notes what was fetched. Runs that failed on another content say nothing about the patience that this one needs.
-    fn content(&self, prepared: &Prepared) -> Result<Session> {
+    fn content(&self, prepared: &Prepared) -> Session {
         let digest = match &prepared.files {
             Some(files) => files.digest(),
             None => prepared.manifest.scripts.iter().map(|script| script.sha256.as_str()).collect(),
         };
         let mut journal = self.journal.borrow_mut();
         let renewed = journal.past().effort.differs(self.good.key(), &digest);
-        journal.write(Event::Content { digest, ms: millis(self.session.elapsed()) }, false)?;
-        Ok(if renewed { self.session.patient(None) } else { self.session.clone() })
+        journal.write(Event::Content { digest, ms: millis(self.session.elapsed()) }, false);
+        if renewed { self.session.patient(None) } else { self.session.clone() }
     }
 
     fn keep(&self, shape: Shape, prepared: &Prepared) -> Result<()> {
@@ -221,9 +215,14 @@ impl BringUp<'_> {
     async fn stand_in(&self, kept: &Kept, err: Error) -> Result<Summary> {
         let what = kept.told();
         warn!(cause = err.cause.code(), "{err}; going on with {what}");
-        let done = match self.kept(kept).await {
-            Ok(prepared) => self.launch((self.session, self.session), &prepared, false).await.map_err(Halt::into_inner),
-            Err(why) => {
+        let launched = match self.kept(kept).await {
+            Ok(prepared) => self.launch((self.session, self.session), &prepared, false).await,
+            Err(why) => Err(Halt::Early(why)),
+        };
+        let done = match launched {
+            Ok(summary) => Ok(summary),
+            Err(Halt::Late(why)) => Err(why),
+            Err(Halt::Early(why)) => {
                 warn!(cause = why.cause.code(), "starting the containers that are there, by their labels: {why}");
                 self.remembered(kept, why).await
             }

@@ -55,6 +55,12 @@ pub(super) async fn alone(
         lock = RunLock::take_for(&paths.lock(), command).inspect_err(not_begun)?;
     }
     let _lock = lock;
+    // Version 0.1.0 let everybody read there. A journal shows that the folder is ours.
+    if paths.journal().exists()
+        && let Err(err) = files::make_private(&paths.state)
+    {
+        warn!("{err}");
+    }
     // Under the lock nobody else writes there.
     paths.written().iter().for_each(|folder| files::sweep(folder));
     let clock = Rc::clone(&world.clock);
@@ -116,18 +122,20 @@ pub(super) fn known(reporter: &Rc<RefCell<Reporter>>, facts: &Facts, input: &Inp
 /// Does `work` under the journal of this instance; `key` names the input that time is counted for.
 ///
 /// # Errors
-/// Those of the work; the journal cannot be written.
+/// Those of the work; once it is done, that the journal could not be written.
 pub(super) async fn journaled(
     mut session: Session,
     (facts, input, key): (&Facts, &Input, &str),
     work: impl AsyncFnOnce(&Session, &Rc<RefCell<Journal>>) -> Result<Summary>,
 ) -> Result<Summary> {
-    let mut journal = Journal::open(&session.paths.journal(), &facts.instance_id)?;
+    let path = session.paths.journal();
+    let opened = Journal::open(&path, &facts.instance_id);
+    let mut journal = opened.unwrap_or_else(|err| Journal::in_memory(&path, &facts.instance_id, err));
     if !journal.past().ran {
         session = session.settling();
     }
     let spent = journal.past().effort.on(key, jiff::Timestamp::now());
-    journal.write(begun(facts, input, key, spent), false)?;
+    journal.write(begun(facts, input, key, spent), false);
     let journal = Rc::new(RefCell::new(journal));
     session = with_patience(session, spent, &journal);
     let result = work(&session, &journal).await;
@@ -138,9 +146,10 @@ pub(super) async fn journaled(
     };
     // A run that changed nothing leaves nothing that a power cut could take.
     let sync = result.as_ref().map_or(true, |summary| summary.changed > 0);
-    let written = journal.borrow_mut().write(end, sync);
-    // Why the run failed matters more than a journal that cannot be written either.
-    result.and_then(|summary| written.map(|()| summary))
+    journal.borrow_mut().write(end, sync);
+    // What is on the host runs; now it is said what is wrong with it. Why the run failed matters more.
+    let lost = journal.borrow().lost().cloned();
+    result.and_then(|summary| lost.map_or(Ok(summary), |err| Err(err.step("journal"))))
 }
 
 /// The session with what earlier runs have left of the time for waiting. Each failure that is waited out is noted, so
@@ -161,8 +170,7 @@ fn with_patience(session: Session, spent: Duration, journal: &Rc<RefCell<Journal
     let (noted, timer) = (Rc::clone(journal), session.clone());
     let witness = move |what: &str, err: &Error| {
         let (what, cause) = (what.to_owned(), err.cause.code().to_owned());
-        // What cannot be noted is still in the log.
-        let _ = noted.borrow_mut().write(Event::Retry { what, cause, ms: millis(timer.elapsed()) }, false);
+        noted.borrow_mut().write(Event::Retry { what, cause, ms: millis(timer.elapsed()) }, false);
     };
     session.retry = session.retry.witnessed(Rc::new(witness));
     session

@@ -16,7 +16,7 @@ use crate::{
         credentials::Credentials,
         docker::{Archive, Docker},
         images::Images,
-        journal::{Event, Journal},
+        journal::{CONTENT, Event, Journal},
         look::LaunchState,
         ready::{Observed, Reached},
     },
@@ -25,7 +25,7 @@ use crate::{
     manifest::extension::DockerSettings,
     paths::Paths,
     plan::{
-        Step, labels,
+        Action, Step, labels,
         ports::{HostPort, Occupant},
         reconcile,
     },
@@ -122,12 +122,9 @@ impl Context {
         (self.watcher.borrow_mut())(progress);
     }
 
-    /// Writes an event; `sync` makes sure that it is on the disk.
-    ///
-    /// # Errors
-    /// The disk is full or fails.
-    pub fn journal(&self, event: Event, sync: bool) -> Result<()> {
-        self.journal.borrow_mut().write(event, sync)
+    /// Writes an event; `sync` makes sure that it is on the disk, as far as the disk takes it.
+    pub fn journal(&self, event: Event, sync: bool) {
+        self.journal.borrow_mut().write(event, sync);
     }
 
     /// How often a step will have been begun for this instance, since it last ended well, when it is begun now.
@@ -145,14 +142,35 @@ impl Context {
         self.journal.borrow().past().ready_in_0_1_0.get(service).copied()
     }
 
+    /// Whether a script of this content has ended well for this instance: by its step, or under another name. Version 0.1.0
+    /// wrote down the step alone.
+    pub fn script_done(&self, step: &str, sha256: &str) -> bool {
+        let by_content = self.done_before(&format!("{CONTENT}{sha256}"));
+        if !by_content && self.done_before(step) {
+            self.keep_content(sha256);
+            return true;
+        }
+        by_content
+    }
+
+    /// Writes that a script of this content has ended well.
+    pub fn keep_content(&self, sha256: &str) {
+        let (step, what) = (format!("{CONTENT}{sha256}"), "ran to its end".to_owned());
+        self.journal(Event::Done { step, name: format!("script:{sha256}"), what, ms: 0 }, true);
+    }
+
     /// Writes that a step is begun, on the disk before it changes anything; how often it has been begun.
     ///
     /// # Errors
-    /// The disk is full or fails.
+    /// The disk takes no journal, and the end of this step would be known from there alone. All else goes on: containers
+    /// are not kept down by a full disk.
     pub fn intend(&self, step: &Step) -> Result<u32> {
         let attempt = self.attempt(&step.id);
-        self.journal(Event::Intent { step: step.id.clone(), name: step.name.clone(), attempt }, true)?;
-        Ok(attempt)
+        self.journal(Event::Intent { step: step.id.clone(), name: step.name.clone(), attempt }, true);
+        match self.journal.borrow().lost() {
+            Some(err) if matches!(step.action, Action::Script(_) | Action::Upgrade(_)) => Err(err.clone()),
+            _ => Ok(attempt),
+        }
     }
 
     /// The containers whose start was begun and has not ended well since.

@@ -9,8 +9,9 @@ mod event;
 mod past;
 
 use std::{
-    fs::{File, OpenOptions},
-    io::Write,
+    fs::{File, OpenOptions, Permissions},
+    io::{BufRead, BufReader, Read, Write},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -21,10 +22,10 @@ use crate::{
     host::files,
     redact::mask,
 };
-use event::{Damage, decode, encode};
+use event::{Damage, decode, decode_line, encode};
 pub use event::{Event, Record};
-pub use past::{ENDED, Effort, Past, replay};
-use past::{compact, instance_of};
+pub use past::{CONTENT, ENDED, Effort, Past, replay};
+use past::{compact, instance_of, without_runs};
 
 /// Format of the lines; an agent reads its own and older ones.
 pub const FORMAT: u32 = 1;
@@ -32,14 +33,25 @@ pub const FORMAT: u32 = 1;
 /// Above this size the lines of old runs are dropped when a run begins.
 const COMPACT_BYTES: u64 = 256 * 1024;
 
-/// A file above this is no journal of ours, and is not read into memory.
-const MOST_BYTES: u64 = 64 * 1024 * 1024;
+/// A file above this is read line by line, and old runs are left out on the way.
+const WHOLE_BYTES: u64 = 8 * 1024 * 1024;
+
+/// A file above this is no journal of ours.
+const MOST_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// No line of ours is longer.
+const LINE_BYTES: u64 = 1024 * 1024;
+
+/// So many records are kept in memory before old runs are left out.
+const MOST_RECORDS: usize = 50_000;
 
 /// The open journal of the run under way.
 #[derive(Debug)]
 pub struct Journal {
-    /// None where nothing is written: `plan` only reads.
+    /// None where nothing is written: `plan` only reads, and a disk may take nothing any more.
     file: Option<File>,
+    /// Why events are not on the disk.
+    lost: Option<Error>,
     path: PathBuf,
     past: Past,
 }
@@ -52,8 +64,8 @@ impl Journal {
     /// The folder or file cannot be written.
     pub fn open(path: &Path, instance: &str) -> Result<Self> {
         let parent = path.parent().unwrap_or(Path::new("/"));
-        std::fs::create_dir_all(parent).map_err(|e| Error::io("create", parent, &e))?;
-        let (file, bytes) = match readable(path) {
+        files::create_private(parent)?;
+        let (file, (mut records, damaged)) = match readable(path) {
             // A full disk is no fault of the journal's, and would not take another one either.
             Err(err) if err.cause != Cause::DiskFull => {
                 let aside = aside(path, "unreadable");
@@ -63,8 +75,7 @@ impl Journal {
             }
             other => other?,
         };
-        let mut journal = Self { file: Some(file), path: path.to_owned(), past: Past::default() };
-        let (mut records, damaged) = decode(&bytes);
+        let mut journal = Self { file: Some(file), lost: None, path: path.to_owned(), past: Past::default() };
         let mut rewrite = true;
         if let Some(newer) = newer(&mut records) {
             let aside = journal.set_aside("newer")?;
@@ -111,7 +122,19 @@ impl Journal {
         if instance_of(&records).is_some_and(|other| other != instance) {
             records.clear();
         }
-        Self { file: None, path: path.to_owned(), past: replay(&records) }
+        Self { file: None, lost: None, path: path.to_owned(), past: replay(&records) }
+    }
+
+    /// The same for a run whose state folder takes no journal, for the given reason: what is on the host is started all
+    /// the same.
+    pub fn in_memory(path: &Path, instance: &str, why: Error) -> Self {
+        warn!("the journal is kept in memory: {why}");
+        Self { lost: Some(why), ..Self::reading(path, instance) }
+    }
+
+    /// Why events are not on the disk, if they are not.
+    pub fn lost(&self) -> Option<&Error> {
+        self.lost.as_ref()
     }
 
     /// What earlier runs of this instance left behind.
@@ -119,16 +142,19 @@ impl Journal {
         &self.past
     }
 
-    /// Writes an event; `sync` makes sure that it is on the disk.
-    ///
-    /// # Errors
-    /// The disk is full or fails.
-    pub fn write(&mut self, event: Event, sync: bool) -> Result<()> {
-        let Some(file) = &mut self.file else { return Ok(()) };
+    /// Writes an event; `sync` makes sure that it is on the disk. One that the disk does not take is lost, and so are
+    /// those after it ([`Journal::lost`]): a torn line in between would hide them.
+    pub fn write(&mut self, event: Event, sync: bool) {
+        let Some(file) = &mut self.file else { return };
         let line = encode(&Record { at: jiff::Timestamp::now(), event: masked(event) });
         let written = file.write_all(line.as_bytes());
         let result = if sync { written.and_then(|()| file.sync_data()) } else { written };
-        result.map_err(|e| Error::io("write the journal", &self.path, &e))
+        if let Err(err) = result {
+            let err = Error::io("write the journal", &self.path, &err);
+            warn!("the journal goes on in memory: {err}");
+            self.file = None;
+            self.lost = Some(err);
+        }
     }
 
     fn size(&self) -> Result<u64> {
@@ -164,26 +190,54 @@ fn masked(mut event: Event) -> Event {
     event
 }
 
-fn readable(path: &Path) -> Result<(File, Vec<u8>)> {
+fn readable(path: &Path) -> Result<(File, (Vec<Record>, Damage))> {
     // Looked at first: a pipe in its place would be waited for when it is opened.
-    let bytes = content(path)?.unwrap_or_default();
-    Ok((appending(path)?, bytes))
+    let loaded = load(path)?;
+    Ok((appending(path)?, loaded))
 }
 
 fn appending(path: &Path) -> Result<File> {
-    OpenOptions::new().append(true).create(true).open(path).map_err(|e| Error::io("open", path, &e))
+    let open = || {
+        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+        // Version 0.1.0 made one that everybody could read.
+        if file.metadata()?.permissions().mode() & 0o077 != 0 {
+            file.set_permissions(Permissions::from_mode(0o600))?;
+        }
+        Ok(file)
+    };
+    open().map_err(|err| Error::io("open", path, &err))
 }
 
-fn content(path: &Path) -> Result<Option<Vec<u8>>> {
+/// The records of a journal, and what is wrong with it. Of one that old runs have made large, what counts is read.
+fn load(path: &Path) -> Result<(Vec<Record>, Damage)> {
     let refused = |what: &str| Err(Error::new(Cause::Io, format!("could not read {}: {what}", path.display())));
     match std::fs::metadata(path) {
         Ok(meta) if !meta.is_file() => refused("it is not a file"),
         Ok(meta) if meta.len() > MOST_BYTES => refused("it is far too large for a journal"),
-        _ => files::read(path),
+        Ok(meta) if meta.len() > WHOLE_BYTES => by_line(path).map_err(|err| Error::io("read", path, &err)),
+        _ => Ok(decode(&files::read(path)?.unwrap_or_default())),
     }
 }
 
-/// A name beside the journal that nothing has yet.
+fn by_line(path: &Path) -> std::io::Result<(Vec<Record>, Damage)> {
+    let mut reader = BufReader::new(File::open(path)?);
+    let (mut records, mut bad, mut line) = (Vec::new(), 0, Vec::new());
+    while reader.by_ref().take(LINE_BYTES).read_until(b'\n', &mut line)? > 0 {
+        match decode_line(&line) {
+            Some(record) => records.push(record),
+            None => bad += 1,
+        }
+        line.clear();
+        if records.len() > MOST_RECORDS {
+            records = compact(&records);
+        }
+        if records.len() > MOST_RECORDS {
+            records = without_runs(&records);
+        }
+    }
+    Ok((records, if bad == 0 { Damage::None } else { Damage::Inside(bad) }))
+}
+
 /// A free name beside the journal. `why` may come from the journal itself, so it is made fit for a name.
 fn aside(path: &Path, why: &str) -> PathBuf {
     let fit = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' };
@@ -208,7 +262,7 @@ fn newer(records: &mut [Record]) -> Option<u32> {
 /// # Errors
 /// The file exists but cannot be read.
 pub fn records(path: &Path) -> Result<Vec<Record>> {
-    content(path).map(|bytes| decode(&bytes.unwrap_or_default()).0)
+    load(path).map(|(records, _)| records)
 }
 
 #[cfg(test)]

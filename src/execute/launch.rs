@@ -9,6 +9,8 @@ use futures_util::future::{try_join, try_join_all};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use tracing::warn;
+
 use crate::{
     error::{Error, Result},
     execute::{Context, evidence, look::LaunchState, stopped},
@@ -227,12 +229,19 @@ pub fn announce(cx: &Context, plan: &Plan) -> Result<()> {
     for step in &plan.steps {
         match &step.action {
             Action::Prune { images } => {
-                files::write_atomic(&cx.paths.replaced(), &serde_json::to_vec(images).unwrap_or_default(), 0o600)?;
+                let ids = serde_json::to_vec(images).unwrap_or_default();
+                // What is not noted is not pruned by a later run; that keeps no container down.
+                if let Err(err) = files::write_atomic(&cx.paths.replaced(), &ids, 0o600) {
+                    warn!("images of replaced containers may stay: {err}");
+                }
             }
             Action::Start(start) if matches!(start.action, reconcile::Action::Restart(_)) => {
                 cx.intend(step)?;
                 // One that ends with 0 when it is stopped is not done.
-                stopped::remember(&cx.paths, &start.existing.iter().map(|there| there.id.clone()).collect())?;
+                let ids = start.existing.iter().map(|there| there.id.clone()).collect();
+                if let Err(err) = stopped::remember(&cx.paths, &ids) {
+                    warn!("a run that is cut may leave {} stopped: {err}", step.name);
+                }
             }
             _ => {}
         }

@@ -149,13 +149,12 @@ fn record(cx: &Context, step: &Step, silent: bool, result: Result<Outcome>, took
                 info!(step = name, "{name}: {what} in {}", seconds(took));
             }
             let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-            cx.journal(Event::Done { step: id, name, what, ms }, !silent)?;
+            cx.journal(Event::Done { step: id, name, what, ms }, !silent);
             Ok(outcome)
         }
         Err(err) => {
             let (cause, message) = (err.cause.code().to_owned(), err.message.clone());
-            // The failure itself matters more than a journal that cannot be written either.
-            let _ = cx.journal(Event::Failed { step: id, name, cause, message }, true);
+            cx.journal(Event::Failed { step: id, name, cause, message }, true);
             Err(err)
         }
     }

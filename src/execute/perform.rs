@@ -34,7 +34,8 @@ pub async fn check(cx: &Context, step: &Step) -> Result<bool> {
     let machine = || Machine::new(&cx.world, &cx.retry);
     match &step.action {
         Action::Project { dir, files } => Ok(project::preview(files, dir)?.none() && dir.exists()),
-        Action::Upgrade(_) | Action::Script(_) => Ok(cx.done_before(&step.id)),
+        Action::Upgrade(_) => Ok(cx.done_before(&step.id)),
+        Action::Script(script) => Ok(cx.script_done(&step.id, &script.sha256)),
         Action::Packages(names) => packages::check(&machine(), names).await,
         Action::Docker(settings) => cx.docker(&cx.retry, settings)?.check().await,
         // Without an engine nothing runs; one that is absent now is looked for again by the launch.
@@ -97,6 +98,7 @@ pub async fn apply(cx: &Context, retry: &Retry, step: &Step, attempt: u32) -> Re
             let run =
                 ScriptRun { name: script.name.clone(), content: script.body.clone(), env, timeout: retry.remaining() };
             run.run(&cx.world, retry, &cx.paths).await?;
+            cx.keep_content(&script.sha256);
             changed("ran to its end")
         }
         Action::Ports(check) => {

@@ -54,7 +54,7 @@ pub async fn wait(cx: &Context, retry: &Retry, awaited: Awaited<'_>) -> Result<(
     match ready.wait(targets, retry.remaining()).await {
         Ok(reached) => {
             for one in completed(&reached) {
-                evidence::keep(cx, &one.target)?;
+                evidence::keep(cx, &one.target);
             }
             tell(cx, &reached);
             cx.reached(reached);
@@ -83,7 +83,7 @@ pub async fn confirm(cx: &Context, plan: &Plan) -> Result<()> {
     match ready.confirm(reached, cx.observed(), retry.remaining()).await {
         Ok(reached) => {
             for one in completed(&reached).filter(|one| !known.contains(&one.target.id)) {
-                evidence::keep(cx, &one.target)?;
+                evidence::keep(cx, &one.target);
             }
             tell(cx, &reached);
             Ok(())

@@ -11,7 +11,8 @@ use crate::{error::Result, host::files, world::World};
 /// Items below `dynamic/instance-identity/`: the document, its signature as PKCS#7, and as a plain one in base64.
 const ITEMS: [&str; 3] = ["document", "rsa2048", "signature"];
 
-/// Writes what metadata has of them to a folder, byte for byte, each under its own name. Nothing hangs on it: what is
+/// Writes what metadata has of them to a folder, byte for byte, each under its own name, for root alone: whoever shows them
+/// first is the instance for some who ask, the AWS login of Vault for one. Nothing hangs on it: what is
 /// not there is left out, and what cannot be read or written is no failure.
 pub async fn keep(world: &World, folder: &Path) {
     let kept = join_all(ITEMS.map(async |item| keep_one(world, folder, item).await)).await;
@@ -22,7 +23,7 @@ pub async fn keep(world: &World, folder: &Path) {
 
 async fn keep_one(world: &World, folder: &Path, item: &str) -> Result<()> {
     match world.imds.get(&format!("dynamic/instance-identity/{item}")).await? {
-        Some(text) => files::write_volatile(&folder.join(item), text.as_bytes(), 0o644),
+        Some(text) => files::write_volatile(&folder.join(item), text.as_bytes(), 0o600),
         None => Ok(()),
     }
 }

@@ -23,7 +23,7 @@ struct Accepted {
 /// # Errors
 /// `rollback` for content with a lower serial, or with the same serial and another checksum; `io` and `disk-full`.
 pub(super) fn accept(path: &Path, address: &str, serial: u64, sha256: &str) -> Result<()> {
-    let mut all = read(path);
+    let mut all = read(path)?;
     let message = match all.get(address) {
         Some(known) if known.serial > serial => {
             format!("{address} was signed at {serial}, and what was signed at {} was accepted before", known.serial)
@@ -44,20 +44,31 @@ pub(super) fn accept(path: &Path, address: &str, serial: u64, sha256: &str) -> R
         .hint("find out who put the old content back; if it is wanted, sign it anew"))
 }
 
-/// A file that cannot be read is set aside: whoever can change what is fetched cannot change it, so that this is no
-/// reason to fail a boot.
-fn read(path: &Path) -> BTreeMap<String, Accepted> {
+/// The format of the file: a map of addresses, as version 0.1.0 wrote it. A later one is a map that has `format`.
+const FORMAT: u64 = 1;
+
+/// A damaged file is set aside: whoever can change what is fetched cannot change it, so that this is no reason to fail a
+/// boot. One of a newer version is whole: it is left alone, and nothing is accepted without it.
+fn read(path: &Path) -> Result<BTreeMap<String, Accepted>> {
+    let text = files::read(path).unwrap_or_default().unwrap_or_default();
+    let newer = serde_json::from_slice::<serde_json::Value>(&text).ok().and_then(|value| value.get("format")?.as_u64());
+    if let Some(format) = newer {
+        let message = format!("{} has format {format}, and this version knows {FORMAT}", path.display());
+        return Err(Error::new(Cause::Rollback, message)
+            .need("the version of rolecall that wrote it, or a newer one")
+            .hint("install that version; remove the file only if older signatures may be accepted once more"));
+    }
     let read = || match files::read(path)? {
         None => Ok(BTreeMap::new()),
         Some(text) => serde_json::from_slice(&text).map_err(|err| Error::new(Cause::Io, err.to_string())),
     };
-    read().unwrap_or_else(|err| {
+    Ok(read().unwrap_or_else(|err| {
         let aside = path.with_extension("json.damaged");
         // Where it cannot be kept either, the new one takes its place.
         let _ = std::fs::rename(path, &aside);
         warn!("{} cannot be read, so an older signature may be accepted once: {err}", path.display());
         BTreeMap::new()
-    })
+    }))
 }
 
 #[cfg(test)]
@@ -105,5 +116,17 @@ mod tests {
             accept(Path::new("/proc/none/serials.json"), "s3://bucket/a", 1, "one").unwrap_err().cause,
             Cause::Io
         );
+    }
+
+    #[test]
+    fn newer_file_is_refused_and_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("serials.json");
+        let newer = r#"{"format":2,"accepted":{"s3://bucket/a":{"serial":10}}}"#;
+        std::fs::write(&path, newer).unwrap();
+        let err = accept(&path, "s3://bucket/a", 11, "one").unwrap_err();
+        assert_eq!(err.cause, Cause::Rollback);
+        assert!(err.message.ends_with("has format 2, and this version knows 1"), "{err}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), newer);
     }
 }

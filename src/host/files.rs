@@ -98,6 +98,20 @@ pub fn create_private(folder: &Path) -> Result<()> {
     made.map_err(|err| Error::io("make folder", folder, &err))
 }
 
+/// Takes a folder of ours from everybody but its owner. A folder for all, as `/tmp` is, is left as it is.
+pub fn make_private(folder: &Path) -> Result<()> {
+    let tighten = || {
+        let mode = fs::metadata(folder)?.mode();
+        let shared = mode & 0o1000 != 0;
+        if mode & 0o077 == 0 || shared {
+            Ok(())
+        } else {
+            fs::set_permissions(folder, Permissions::from_mode(mode & 0o700))
+        }
+    };
+    tighten().map_err(|err| Error::io("make private", folder, &err))
+}
+
 /// Removes a file, if there is one, and syncs its folder.
 pub fn remove(path: &Path) -> Result<()> {
     let remove = || match fs::remove_file(path) {

@@ -2,12 +2,12 @@
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
-    io::{Read, Write},
+    io::{self, Read, Write},
     os::unix::fs::OpenOptionsExt,
     path::Path,
 };
 
-use super::process;
+use super::{files, process};
 use crate::error::{Cause, Error, Result};
 
 /// The lock of a run, held until it is dropped; the kernel lets go of it when the process dies. Programs that
@@ -29,26 +29,30 @@ impl RunLock {
     /// # Errors
     /// As [`RunLock::take`].
     pub fn take_for(path: &Path, command: &str) -> Result<Self> {
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(|err| Error::io("make folder", folder, &err))?;
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        files::create_private(folder)?;
+        let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
+        let mut file = match opened {
+            // A disk that takes no new file keeps nobody from being alone: the folder can be locked as well.
+            Err(err) if takes_nothing(&err) => File::open(if path.exists() { path } else { folder }),
+            opened => opened,
         }
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(path)
-            .map_err(|err| Error::io("open lock", path, &err))?;
+        .map_err(|err| Error::io("open lock", path, &err))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(held(path, &mut file)),
             Err(TryLockError::Error(err)) => return Err(Error::io("lock", path, &err)),
         }
         let text = format!("{} {:.0} {command}\n", std::process::id(), jiff::Timestamp::now());
-        file.set_len(0).and_then(|()| file.write_all(text.as_bytes())).map_err(|err| Error::io("write", path, &err))?;
+        // For those who find the lock held. Without it, on a full disk, they see only that it is.
+        let _ = file.set_len(0).and_then(|()| file.write_all(text.as_bytes()));
         Ok(Self(file))
     }
+}
+
+fn takes_nothing(err: &io::Error) -> bool {
+    use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(err.kind(), QuotaExceeded | ReadOnlyFilesystem | StorageFull)
 }
 
 impl Drop for RunLock {

@@ -83,3 +83,16 @@ pub(super) fn engine_steps(
     let input = host.docker.rendered();
     vec![plan.add(Step::new("docker", &input, DOCKER, Action::Docker(host.docker.clone())), before)]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The journals of hosts name scripts and upgrades by these: another id runs them once more on the whole fleet.
+    #[test]
+    fn ids_of_scripts_and_upgrades_stay() {
+        let step = |name: &str, input: &str| Step::new(name, input, SCRIPT, Action::Foreign(String::new())).id;
+        assert_eq!(step("script:10.sh", &format!("i-1\0{}", "ab".repeat(32))), "9f95b4d999cc3871");
+        assert_eq!(step("upgrade", "i-1\0security"), "3e02f2fe6da7bbc6");
+    }
+}

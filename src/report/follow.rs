@@ -38,7 +38,8 @@ pub fn until_end(path: &Path, out: &mut dyn Write, stale: impl Fn(&Status) -> bo
         if let Some(status) = status.as_ref().filter(|status| !over(status)) {
             // Watched before it is read, so that no line falls in between.
             watch.add(&status.journal);
-            let records = journal::records(&status.journal)?;
+            // Root's alone: whoever else follows a run has its status, without the steps.
+            let records = journal::records(&status.journal).unwrap_or_default();
             told = tell(&records, status, told, out);
             if status.state != State::Running {
                 return Ok(status.clone());
@@ -83,7 +84,9 @@ fn line(record: &Record) -> Option<String> {
     match &record.event {
         Event::Intent { name, attempt, .. } if *attempt > 1 => Some(format!("{name}: begun, attempt {attempt}")),
         Event::Intent { name, .. } => Some(format!("{name}: begun")),
-        Event::Done { name, .. } if name.starts_with(journal::ENDED) => None,
+        Event::Done { name, step, .. } if name.starts_with(journal::ENDED) || step.starts_with(journal::CONTENT) => {
+            None
+        }
         Event::Done { name, what, ms, .. } => {
             Some(format!("{name}: {what} in {}", seconds(std::time::Duration::from_millis(*ms))))
         }

@@ -1,6 +1,6 @@
 //! Which failures are tried again, and hosts that stay up.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -102,4 +102,82 @@ fn unit_waits_longer_after_each_exit_4() {
     assert!(!file.exists());
     run.signal(Signal::TERM);
     run.wait().fails(1, "interrupted");
+}
+
+/// An agent whose state folder is a copy of the one so far, on a file system with this much room left.
+fn with_room(bed: &Bed, kilobytes: u32) -> Agent {
+    let (state, saved) = (bed.agent.state.display().to_string(), bed.path("saved").display().to_string());
+    let script = format!(
+        "rm -rf {saved}; cp -a {state} {saved}; mount -t tmpfs -o size=8m none {state}; cp -a {saved}/. {state}; \
+         dd if=/dev/zero of={state}/filler bs=4k 2> /dev/null; truncate -s -{kilobytes}k {state}/filler; exec \"$@\""
+    );
+    bed.agent.under(&["unshare", "--mount", "sh", "-c", &script, "sh"])
+}
+
+/// The project is as it was, or has another file, or its source is gone.
+#[test]
+fn full_state_folder_keeps_no_container_down() {
+    let bed = Bed::new();
+    bed.project("app", &[("compose.yaml", GOOD), ("conf/a", "a")]);
+    bed.run().ready();
+    // What is left of the last block of the journal is room, too: its last line, again and again, takes it.
+    let journal = bed.agent.state.join("journal.jsonl");
+    let mut text = fs::read_to_string(&journal).unwrap();
+    let last = format!("{}\n", text.lines().last().unwrap());
+    while text.len() % 4096 + last.len() <= 4096 {
+        text += &last;
+    }
+    fs::write(&journal, text).unwrap();
+    let up = || bed.engine().inspect("app-web-1")["State"]["Running"] == true;
+    for change in ["nothing", "a file", "the source"] {
+        match change {
+            "a file" => bed.project("app", &[("conf/a", &"b".repeat(200_000))]),
+            "the source" => bed.aws.store(|s| s.buckets.clear()),
+            _ => {}
+        }
+        for room in [0, 8, 100] {
+            bed.engine().post("/containers/app-web-1/kill", &Value::Null);
+            let run = with_room(&bed, room).run(&["run"]);
+            assert!(up(), "{change}, {room} KB\n{}", run.told());
+            if run.code != Some(0) {
+                let told = |word: &str| run.stderr.contains(word);
+                assert!(run.code == Some(1) && told("cause=disk-full"), "{change}, {room} KB\n{}", run.told());
+            }
+            assert!(room > 0 || run.code == Some(1), "nobody hears of it: {change}\n{}", run.told());
+        }
+    }
+}
+
+#[test]
+fn full_runtime_folder_keeps_no_container_down() {
+    let bed = Bed::new();
+    bed.compose("app", GOOD);
+    let run = bed.path("run").display().to_string();
+    let script = format!("mount -t tmpfs -o size=4k,nr_inodes=1 none {run} && exec \"$@\"");
+    bed.agent.under(&["unshare", "--mount", "sh", "-c", &script, "sh"]).run(&["run"]).ready();
+    assert_eq!(bed.engine().inspect("app-web-1")["State"]["Running"], true);
+}
+
+#[test]
+fn state_is_for_root_alone() {
+    let bed = Bed::new();
+    bed.project("app", &[("compose.yaml", GOOD), ("bootstrap/10.sh", "#!/bin/sh\n")]);
+    // As version 0.1.0 left them.
+    fs::create_dir(&bed.agent.state).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    let journal = bed.agent.state.join("journal.jsonl");
+    fs::write(&journal, "").unwrap();
+    set(&journal, 0o644);
+    set(&bed.agent.state, 0o755);
+    bed.run().ready();
+    assert_eq!(mode(&bed.agent.state), 0o700, "the state folder");
+    let open: Vec<String> = bed.agent.files().into_keys().filter(|path| !path.starts_with("projects/")).collect();
+    for path in &open {
+        assert_eq!(mode(&bed.agent.state.join(path)) & 0o077, 0, "{path}");
+    }
+    assert!(open.iter().any(|path| path == "journal.jsonl") && open.len() > 3, "{open:?}");
+    let runtime = crate::support::agent::walk(&bed.agent.runtime);
+    let shared: Vec<&String> = runtime.keys().filter(|p| mode(&bed.agent.runtime.join(p)) & 0o077 != 0).collect();
+    assert_eq!(shared, ["status.json"]);
 }

@@ -130,7 +130,8 @@ pub(super) fn decode(bytes: &[u8]) -> (Vec<Record>, Damage) {
     (records, damage)
 }
 
-fn decode_line(line: &[u8]) -> Option<Record> {
+/// The record of one line, unless it is damaged.
+pub(super) fn decode_line(line: &[u8]) -> Option<Record> {
     let text = std::str::from_utf8(line).ok()?.strip_suffix('\n')?;
     let (sum, body) = text.split_once(' ')?;
     let sum = u32::from_str_radix(sum, 16).ok()?;

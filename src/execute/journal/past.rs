@@ -18,6 +18,9 @@ const PAUSE: Duration = Duration::from_hours(1);
 /// Begin of the name of a record that a container was seen to end with 0. The step is the container's id.
 pub const ENDED: &str = "ended:";
 
+/// Begin of the step of a record that a script of this content has ended well, whatever its name: the checksum follows.
+pub const CONTENT: &str = "content:";
+
 /// What version 0.1.0 wrote when a wait for a service had come to its end.
 const REACHED: &str = "reached";
 
@@ -143,25 +146,52 @@ pub(super) fn instance_of(records: &[Record]) -> Option<&str> {
     })
 }
 
-/// The last runs whole, and of older ones what a later run must know: which steps are done and how often begun.
+/// The last runs whole, and of older ones only what a later run asks for, so that a host that is deployed to for years has a
+/// small journal.
 pub(super) fn compact(records: &[Record]) -> Vec<Record> {
-    let starts: Vec<usize> =
-        records.iter().enumerate().filter(|(_, r)| matches!(r.event, Event::Run { .. })).map(|(i, _)| i).collect();
+    let starts = records.iter().enumerate().filter(|(_, record)| matches!(record.event, Event::Run { .. }));
+    let starts: Vec<usize> = starts.map(|(index, _)| index).collect();
     let keep_from = starts.iter().rev().nth(KEEP_RUNS - 1).copied().unwrap_or(0);
+    let mut kept = lasting(&records[..keep_from]);
+    kept.extend_from_slice(&records[keep_from..]);
+    kept
+}
+
+/// The same without any run but for the begin of the last one: for runs that are larger than any of ours.
+pub(super) fn without_runs(records: &[Record]) -> Vec<Record> {
+    let mut kept = lasting(records);
+    kept.extend(records.iter().rfind(|record| matches!(record.event, Event::Run { .. })).cloned());
+    kept
+}
+
+/// What has no other witness than the journal, the last record of each: scripts and upgrades that ended or were begun, and
+/// one-shots that were seen to end. Of containers, those whose start was begun and did not end. All else is seen from the
+/// host.
+fn lasting(records: &[Record]) -> Vec<Record> {
     let mut seen = BTreeSet::new();
-    let mut old: Vec<Record> = records[..keep_from]
+    let mut kept: Vec<Record> = records
         .iter()
         .rev()
-        .filter(|r| match &r.event {
-            Event::Intent { step, .. } => seen.insert((0, step.clone())),
-            // Of the containers that had a name, the last.
-            Event::Done { name, .. } if name.starts_with(ENDED) => seen.insert((2, name.clone())),
-            Event::Done { step, .. } => seen.insert((1, step.clone())),
+        .filter(|record| match &record.event {
+            Event::Intent { step, name, .. } if by_journal_alone(name) => seen.insert((0, step.clone())),
+            Event::Done { step, name, .. } if by_journal_alone(name) => seen.insert((1, step.clone())),
+            Event::Done { name, what, .. } if name.starts_with(ENDED) || ready_in_0_1_0(name, what).is_some() => {
+                seen.insert((2, name.clone()))
+            }
+            Event::Intent { name, .. } if name.starts_with("start:") => seen.insert((3, name.clone())),
+            Event::Done { name, .. } if name.starts_with("start:") => {
+                seen.insert((3, name.clone()));
+                false
+            }
             _ => false,
         })
         .cloned()
         .collect();
-    old.reverse();
-    old.extend_from_slice(&records[keep_from..]);
-    old
+    kept.reverse();
+    kept
+}
+
+/// Whether only the journal knows that a step has ended.
+fn by_journal_alone(name: &str) -> bool {
+    name == "upgrade" || name.starts_with("script:")
 }

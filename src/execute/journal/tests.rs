@@ -25,7 +25,7 @@ fn filled(dir: &Path) -> PathBuf {
     let path = dir.join("journal.jsonl");
     let mut journal = Journal::open(&path, "i-1").unwrap();
     for event in [run("i-1"), intent("a", 1), done("a"), intent("b", 1)] {
-        journal.write(event, false).unwrap();
+        journal.write(event, false);
     }
     path
 }
@@ -79,7 +79,7 @@ fn an_instance_that_is_no_file_name_is_set_aside_all_the_same() {
     for odd in ["../../i-1", "i/1", "", &"i".repeat(400)] {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("journal.jsonl");
-        Journal::open(&path, odd).unwrap().write(run(odd), true).unwrap();
+        Journal::open(&path, odd).unwrap().write(run(odd), true);
         assert!(!Journal::open(&path, "i-2").unwrap().past().ran, "{odd}");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "{odd}");
     }
@@ -89,7 +89,8 @@ fn an_instance_that_is_no_file_name_is_set_aside_all_the_same() {
 fn compaction_keeps_what_is_done_and_the_last_runs() {
     let mut all = Vec::new();
     for n in 0..10 {
-        for event in [run("i-1"), intent(&format!("s{n}"), 1), done(&format!("s{n}"))] {
+        let script = format!("script:{n}");
+        for event in [run("i-1"), intent(&script, 1), done(&script)] {
             all.push(Record { at: jiff::Timestamp::UNIX_EPOCH, event });
         }
     }
@@ -196,7 +197,7 @@ fn no_damage_is_ever_in_the_way() {
         let mut journal = Journal::open(&path, "i-1").unwrap_or_else(|err| panic!("{what}: {err}"));
         assert_eq!(journal.past().done.contains("a"), known, "{what}");
         assert_eq!(beside(dir.path()), *names, "{what}");
-        journal.write(done("b"), true).unwrap();
+        journal.write(done("b"), true);
         let again = Journal::open(&path, "i-1").unwrap();
         assert!(again.past().done.contains("b"), "{what}");
         assert_eq!(beside(dir.path()), *names, "{what}: set aside once");
@@ -258,4 +259,57 @@ fn time_spent_in_vain_is_kept_until_a_run_is_ready_or_something_is_another() {
         let after = |minutes: u64| effort.on("x", at + std::time::Duration::from_secs(60 * minutes)).as_secs();
         assert_eq!((after(0), after(59), after(60)), (seconds, seconds, 0), "{what}: after an hour it counts no more");
     }
+}
+
+fn step(step: &str, name: &str, done: bool) -> Event {
+    let (step, name) = (step.to_owned(), name.to_owned());
+    if done { Event::Done { step, name, what: "done".into(), ms: 1 } } else { Event::Intent { step, name, attempt: 1 } }
+}
+
+/// Old runs leave nothing but what no later look at the host would show.
+#[test]
+fn old_runs_leave_only_what_the_journal_alone_knows() {
+    let mut records: Vec<Record> = Vec::new();
+    let mut write = |event: Event| records.push(Record { at: jiff::Timestamp::now(), event });
+    write(run("i-1"));
+    for done in [false, true] {
+        write(step("s", "script:10.sh", done));
+        write(step("u", "upgrade", done));
+        write(step("c", "start:app-web-1", done));
+    }
+    write(step("content:abc", "script:abc", true));
+    write(step("container-id", "ended:app-job-1", true));
+    write(step("d", "start:app-db-1", false));
+    for number in 0..500 {
+        write(run("i-1"));
+        write(step(&format!("image-{number}"), "image:web", true));
+    }
+    let (before, after) = (replay(&records), replay(&past::compact(&records)));
+    assert!(past::compact(&records).len() < 20);
+    for lasting in ["s", "u", "content:abc", "container-id"] {
+        assert!(before.done.contains(lasting) && after.done.contains(lasting), "{lasting}");
+    }
+    assert!(after.open.contains("start:app-db-1") && !after.open.contains("start:app-web-1"), "{:?}", after.open);
+    assert_eq!(after.ran, before.ran);
+}
+
+/// 64 MiB and more, also with damage in the middle.
+#[test]
+fn large_journal_keeps_its_scripts() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal.jsonl");
+    let line = |event: Event| encode(&Record { at: jiff::Timestamp::UNIX_EPOCH, event });
+    let mut text = line(run("i-1")) + &line(step("s", "script:10.sh", true));
+    // Long lines, which are read faster than many.
+    let name = "x".repeat(60_000);
+    let many: String = (0..20).map(|n| line(step(&format!("{n}"), &name, true))).collect();
+    while text.len() < 66 * 1024 * 1024 {
+        text += &line(run("i-1"));
+        text += &many;
+    }
+    text.insert_str(text.len() / 2, "garbage");
+    std::fs::write(&path, &text).unwrap();
+    let journal = Journal::open(&path, "i-1").unwrap();
+    assert!(journal.past().done.contains("s") && journal.past().ran);
+    assert!(std::fs::metadata(&path).unwrap().len() < 8 * 1024 * 1024);
 }

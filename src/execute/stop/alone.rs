@@ -6,10 +6,7 @@ use tracing::{info, warn};
 
 use crate::{
     error::Cause,
-    host::{
-        lock, process,
-        systemd::{self, Systemd},
-    },
+    host::{lock, process, systemd},
     retry::Retry,
     world::World,
 };
@@ -29,7 +26,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// here is told, and does not keep containers from being stopped.
 pub async fn alone(world: &World, path: &Path, command: &str, unit: bool) -> Option<lock::RunLock> {
     let retry = Retry::new(Rc::clone(&world.clock), Some(world.clock.now() + END));
-    let manager = Systemd { host: &*world.host, retry: &retry };
+    let manager = systemd::Systemd { host: &*world.host, retry: &retry };
     if unit && systemd::running(Path::new("/")) {
         let stopped = async {
             let state = manager.state(UNIT).await?;
