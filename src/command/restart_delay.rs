@@ -16,7 +16,7 @@ use crate::{
     error::{Cause, Error, Exit, Result},
     execute::Summary,
     fetch::sha256,
-    host::{files, systemd::Systemd},
+    host::{files, systemd},
     retry::{Retry, Schedule, seconds},
     settings::Settings,
     world::World,
@@ -117,11 +117,9 @@ impl RestartDelay {
 
     /// Whether nobody asked for this run: it is the unit's, and was started by a boot or as a restart.
     async fn automatic(&self, failures: &Failures, world: &World) -> bool {
-        let own = std::process::id().to_string();
-        let unit = std::env::var("SYSTEMD_EXEC_PID").is_ok_and(|pid| pid == own);
         let retry = Retry::new(Rc::clone(&world.clock), Some(world.clock.now() + RESTART));
-        let manager = Systemd { host: world.host.as_ref(), retry: &retry };
-        unit && (failures.boot != self.boot || manager.restarted(UNIT).await)
+        let manager = systemd::Systemd { host: world.host.as_ref(), retry: &retry };
+        systemd::is_parent() && (failures.boot != self.boot || manager.restarted(UNIT).await)
     }
 }
 
