@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
+use super::under_way::is_of_unit;
 use crate::{
     error::{Cause, Error, Exit, Result},
     execute::Summary,
@@ -119,7 +120,7 @@ impl RestartDelay {
     async fn automatic(&self, failures: &Failures, world: &World) -> bool {
         let retry = Retry::new(Rc::clone(&world.clock), Some(world.clock.now() + RESTART));
         let manager = systemd::Systemd { host: world.host.as_ref(), retry: &retry };
-        systemd::is_parent() && (failures.boot != self.boot || manager.restarted(UNIT).await)
+        is_of_unit() && (failures.boot != self.boot || manager.restarted(UNIT).await)
     }
 }
 

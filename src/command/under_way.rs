@@ -85,6 +85,12 @@ pub(super) async fn alone(
     Ok(exit)
 }
 
+/// Whether systemd itself executed this process, as the command of a unit: its children inherit the variable, and are other
+/// processes (systemd.exec(5), since version 248).
+pub(super) fn is_of_unit() -> bool {
+    std::env::var("SYSTEMD_EXEC_PID").is_ok_and(|pid| pid == std::process::id().to_string())
+}
+
 /// Waits before a run; the status says so, and a signal ends it.
 async fn held_back(world: &World, paths: &Paths, wait: Duration, why: String) -> Result<()> {
     info!("{why}; `systemctl restart rolecall` does not wait");
@@ -99,7 +105,7 @@ async fn held_back(world: &World, paths: &Paths, wait: Duration, why: String) ->
 /// see nothing.
 pub fn not_begun(err: &Error) {
     let own = std::process::id();
-    if std::env::var("SYSTEMD_EXEC_PID").is_ok_and(|pid| pid == own.to_string()) && err.cause != Cause::Locked {
+    if is_of_unit() && err.cause != Cause::Locked {
         let paths = Paths::from_env(STATE_DIR.as_ref());
         let runs = |status: &Status| status.pid != own && follow::process(status.pid).is_some();
         let other = |status: &Status| status.state == State::Running && runs(status);
