@@ -167,7 +167,7 @@ impl BringUp<'_> {
     /// Refuses what is wrong before anything is done, and tells what is odd. A project that stands in was ready here
     /// once: it is started in spite of what a newer version finds wrong with it.
     fn check(&self, prepared: &Prepared, strict: bool) -> Result<()> {
-        let findings = checks::of(prepared);
+        let findings = checks::of(prepared, self.facts, !self.input.trust.keys.is_empty());
         let mut warnings = findings.warnings();
         match findings.into_error() {
             Some(err) if strict => return Err(err),

@@ -36,7 +36,8 @@ pub async fn plan(flags: &Flags, wishes: Wishes, json: bool) -> Result<u8> {
     input.trust.serials = serials;
     let fetched = session.fetch(&facts, &input).await.map_err(|err| err.step("fetch"))?;
     let prepared = session.prepare(&facts, &input, fetched).await.map_err(|err| err.step("fetch"))?;
-    let warnings = checks::of(&prepared).into_result().map_err(|err| err.step("plan"))?;
+    let findings = checks::of(&prepared, &facts, !input.trust.keys.is_empty());
+    let warnings = findings.into_result().map_err(|err| err.step("plan"))?;
     let journal = Journal::reading(&session.paths.journal(), &facts.instance_id);
     let journal = Rc::new(RefCell::new(journal));
     let cx = session.context(&prepared, &facts, &input, journal, Box::new(|_| {}))?;

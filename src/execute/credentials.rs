@@ -37,6 +37,13 @@ struct Auth {
     identitytoken: String,
 }
 
+impl Auth {
+    /// Whether there is nothing in it, as where a credential helper has the login.
+    fn is_empty(&self) -> bool {
+        [&self.pair, &self.username, &self.password, &self.identitytoken].iter().all(|text| text.is_empty())
+    }
+}
+
 impl Credentials {
     /// Reads `text`, which came from `origin`, and adds it; what is read later beats what was read before.
     ///
@@ -55,11 +62,12 @@ impl Credentials {
             let auths = serde_json::from_value(value).map_err(|_| invalid("neither a config.json nor a .dockercfg"))?;
             Config { auths, ..Config::default() }
         };
-        if !config.helpers.is_empty() || !config.store.is_empty() {
+        let usable = config.auths.values().any(|auth| !auth.is_empty());
+        if !usable && (!config.helpers.is_empty() || !config.store.is_empty()) {
             return Err(invalid("it names a credential helper, which is a program of another machine")
                 .hint("write the credentials themselves, as `docker login` does without a helper"));
         }
-        for (registry, auth) in config.auths {
+        for (registry, auth) in config.auths.into_iter().filter(|(_, auth)| !auth.is_empty()) {
             let host = host(&registry);
             let login =
                 login(auth).ok_or_else(|| invalid(&format!("the entry for {host} has no usable credentials")))?;
@@ -128,6 +136,14 @@ mod tests {
     fn the_older_file_is_read() {
         let all = read(r#"{"https://quay.io/v1/":{"auth":"dTpw","email":"a@b"}}"#).unwrap();
         assert_eq!(all.find("quay.io").unwrap().user, "u");
+    }
+
+    #[test]
+    fn empty_entries_are_skipped() {
+        let all = read(r#"{"auths":{"a.io":{},"b.io":{"auth":"dTpw"}},"credsStore":"desktop"}"#).unwrap();
+        assert!(all.find("a.io").is_none());
+        assert_eq!(all.find("b.io").unwrap().user, "u");
+        assert!(read(r#"{"auths":{"a.io":{}}}"#).unwrap().find("a.io").is_none());
     }
 
     #[test]

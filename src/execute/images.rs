@@ -11,7 +11,7 @@ use tracing::info;
 
 use crate::{
     error::{Cause, Error, Exit, Result},
-    execute::credentials::Credentials,
+    execute::{credentials::Credentials, host_logins},
     image_ref::ImageRef,
     plan::{PullPolicy, images::ImageNeed},
     redact::hide,
@@ -154,7 +154,7 @@ impl Images {
                 hide(login.password.reveal(), "[registry token]");
                 Ok(Some(login))
             }
-            None => Ok(None),
+            None => Ok(host_logins::find(&*self.world.host, &reference.registry).await),
         }
     }
 

@@ -13,6 +13,7 @@ pub mod docker;
 mod evidence;
 mod file_key;
 pub mod foreign;
+mod host_logins;
 pub mod images;
 pub mod journal;
 pub mod launch;

@@ -11,6 +11,8 @@ mod tags;
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
+use futures_util::future::join;
+
 use crate::{
     error::{Cause, Class, Error, Result},
     retry::{Policy, Retry},
@@ -79,12 +81,16 @@ async fn identity(world: &World, retry: &Retry, settings: &Settings, on_ec2: boo
     };
     let availability_zone = reader.or(document.availability_zone, "meta-data/placement/availability-zone").await?;
     let region = reader.or(document.region, "meta-data/placement/region").await?;
-    let profile = reader.item("meta-data/iam/info").await?.as_deref().and_then(known::profile);
-    let role = match &profile {
-        Some(_) => reader.item("meta-data/iam/security-credentials/").await?,
-        None => None,
+    let rest = async {
+        let profile = reader.item("meta-data/iam/info").await?.as_deref().and_then(known::profile);
+        let role = match &profile {
+            Some(_) => reader.item("meta-data/iam/security-credentials/").await?,
+            None => None,
+        };
+        Ok::<_, Error>((profile, role, reader.item("meta-data/local-hostname").await?))
     };
-    let hostname = reader.item("meta-data/local-hostname").await?;
+    let (rest, vpc_ipv4_cidr_blocks) = join(rest, vpc(world)).await;
+    let (profile, role, hostname) = rest?;
     Ok(Facts {
         region: region_of(region, availability_zone.as_deref(), settings)?,
         hostname: hostname.unwrap_or_else(|| instance_id.clone()),
@@ -95,11 +101,21 @@ async fn identity(world: &World, retry: &Retry, settings: &Settings, on_ec2: boo
         account_id: document.account_id.filter(|id| !id.is_empty()),
         architecture: document.architecture,
         instance_profile_arn: profile,
+        vpc_ipv4_cidr_blocks,
         availability_zone,
         instance_id,
         tags: BTreeMap::new(),
         tags_origin: TagsOrigin::Unread,
     })
+}
+
+/// The IPv4 ranges of the VPC of the first network interface. Nothing of a run needs them, so they are asked for once,
+/// beside other items.
+async fn vpc(world: &World) -> Vec<String> {
+    let item = async |path: String| world.imds.get(&path).await.ok().flatten();
+    let Some(mac) = item("meta-data/mac".to_owned()).await else { return Vec::new() };
+    let path = format!("meta-data/network/interfaces/macs/{}/vpc-ipv4-cidr-blocks", mac.trim());
+    item(path).await.unwrap_or_default().split_whitespace().map(str::to_owned).collect()
 }
 
 fn region_of(found: Option<String>, zone: Option<&str>, settings: &Settings) -> Result<String> {

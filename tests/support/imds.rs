@@ -10,6 +10,9 @@ use serde_json::json;
 
 use super::http::{End, Reply, Request, Server};
 
+/// Address of the first network interface.
+const MAC: &str = "02:29:96:8f:6a:2d";
+
 /// The account that the instance is in.
 pub const ACCOUNT: &str = "123456789012";
 /// The role, and the instance profile, of the instance.
@@ -208,7 +211,8 @@ fn tree(i: &Instance, tags: bool) -> BTreeMap<String, String> {
         ("/meta-data/instance-type".into(), i.kind.clone()),
         ("/meta-data/local-hostname".into(), i.hostname.clone()),
         ("/meta-data/local-ipv4".into(), i.local_ipv4.clone()),
-        ("/meta-data/mac".into(), "02:29:96:8f:6a:2d".into()),
+        ("/meta-data/mac".into(), MAC.into()),
+        (format!("/meta-data/network/interfaces/macs/{MAC}/vpc-ipv4-cidr-blocks"), "10.20.0.0/16".into()),
         ("/meta-data/placement/availability-zone".into(), i.zone.clone()),
         ("/meta-data/placement/region".into(), i.region.clone()),
         ("/meta-data/services/domain".into(), "amazonaws.com".into()),

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use tracing::info;
 use url::Url;
 
-use super::{Docker, Install, daemon_json, start::UNIT};
+use super::{Docker, Install, daemon_json, key, start::UNIT};
 use crate::{
     error::{Cause, Error, Result},
     execute::{
@@ -20,6 +20,9 @@ use crate::{
 /// Docker's own repository, and the most that its key may weigh.
 const REPOSITORY: &str = "https://download.docker.com/linux";
 const KEY_LIMIT: u64 = 64 * 1024;
+
+/// Where the key for dnf is kept.
+const RPM_KEY: &str = "/etc/pki/rpm-gpg/RPM-GPG-KEY-docker-ce";
 
 /// A drop-in of ours; it names a file that only root reads, since proxies may have passwords and systemd shows
 /// the text of units to everybody.
@@ -121,23 +124,22 @@ impl Docker {
                 .hint("use `install: distro` in x-rolecall.host.docker"));
         };
         let base = format!("{REPOSITORY}/{folder}");
+        let url =
+            Url::parse(&format!("{base}/gpg")).map_err(|err| Error::new(Cause::DockerInstall, err.to_string()))?;
+        let fetch = async |_| self.web.get(&url, KEY_LIMIT).await;
+        let fetched = self.machine.retry.run("fetch the key of docker's repository", Policy::SERVICE, fetch).await?;
+        key::verify(&fetched.body, if packages.is_apt() { key::APT } else { key::RPM }, url.as_str())?;
         if !packages.is_apt() {
+            files::write_atomic(&self.machine.path(RPM_KEY), &fetched.body, 0o644)?;
             let text = format!(
                 "[docker-ce-stable]\nname=Docker CE Stable - $basearch\nbaseurl={base}/$releasever/$basearch/stable\n\
-                 enabled=1\ngpgcheck=1\ngpgkey={base}/gpg\n"
+                 enabled=1\ngpgcheck=1\ngpgkey=file://{RPM_KEY}\n"
             );
             return files::write_atomic(&self.machine.path("/etc/yum.repos.d/docker-ce.repo"), text.as_bytes(), 0o644);
         }
         let source = self.machine.path("/etc/apt/sources.list.d/docker.sources");
         let keyring = "/etc/apt/keyrings/docker.asc";
-        let url =
-            Url::parse(&format!("{base}/gpg")).map_err(|err| Error::new(Cause::DockerInstall, err.to_string()))?;
-        let fetch = async |_| self.web.get(&url, KEY_LIMIT).await;
-        let key = self.machine.retry.run("fetch the key of docker's repository", Policy::SERVICE, fetch).await?;
-        if !key.body.starts_with(b"-----BEGIN PGP PUBLIC KEY BLOCK-----") {
-            return Err(Error::new(Cause::DockerInstall, format!("{url} is not a public key")));
-        }
-        files::write_atomic(&self.machine.path(keyring), &key.body, 0o644)?;
+        files::write_atomic(&self.machine.path(keyring), &fetched.body, 0o644)?;
         let arch = self.machine.ask(["dpkg", "--print-architecture"]).await?.stdout;
         let text = format!(
             "Types: deb\nURIs: {base}\nSuites: {}\nComponents: stable\nArchitectures: {}\nSigned-By: {keyring}\n",

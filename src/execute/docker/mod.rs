@@ -2,6 +2,7 @@
 
 mod daemon_json;
 mod install;
+mod key;
 mod start;
 
 use std::{path::PathBuf, rc::Rc, time::Duration};

@@ -5,12 +5,16 @@
 //! in [`CHECKS`]. A fault refuses the project, so it must be certain; whatever may be meant is a warning. A check looks
 //! at the project of one set of roles; `validate` calls it for each set, and equal findings are told once.
 
+mod pins;
+pub mod subnets;
+
 use std::path::Path;
 
 use super::{ports, unsupported};
 use crate::{
     compose::{Diagnostic, Project},
     error::Cause,
+    facts::Facts,
     manifest::{Script, extension::Extension, files::Gathered, findings::Findings, prepare::Prepared},
 };
 
@@ -43,17 +47,25 @@ pub fn check(subject: &Subject<'_>) -> Findings {
     findings
 }
 
-/// Checks what was prepared for a plan.
-pub fn of(prepared: &Prepared) -> Findings {
+/// Checks what was prepared for a plan on this instance; `signed`: whether content has to be signed.
+pub fn of(prepared: &Prepared, facts: &Facts, signed: bool) -> Findings {
     let manifest = &prepared.manifest;
-    check(&Subject {
+    let project = manifest.project.as_deref();
+    let mut findings = check(&Subject {
         project: manifest.project.as_deref(),
         extension: &manifest.extension,
         scripts: &manifest.scripts,
         dir: &prepared.dir,
         files: prepared.files.clone().map(Gathered::Folder).as_ref(),
-    })
+    });
+    subnets::check(project, &manifest.extension, facts, &mut findings);
+    if let Some(warning) = project.filter(|_| signed).and_then(unpinned) {
+        findings.warn(warning);
+    }
+    findings
 }
+
+pub use pins::unpinned;
 
 /// Attributes that are refused, or that have no effect.
 fn attributes(subject: &Subject<'_>, findings: &mut Findings) {

@@ -129,3 +129,24 @@ fn external_network_of_a_pending_script_is_unknown_to_plan() {
     let plan = bed.rolecall(&["plan"]).ready();
     assert!(!plan.stdout.contains("cannot know"), "{}", plan.told());
 }
+
+#[test]
+fn subnet_of_the_vpc_is_refused() {
+    let bed = Bed::new();
+    let compose = |subnet: &str| {
+        format!(
+            "services: {{ web: {{ image: \"rolecall-test/web:1\", networks: [inner] }} }}\nnetworks:\n  inner: {{ ipam: \
+             {{ config: [ {{ subnet: {subnet} }} ] }} }}\n"
+        )
+    };
+    bed.compose("prod", &compose("10.20.0.0/16"));
+    for command in ["plan", "run"] {
+        let failed = bed.rolecall(&[command]).fails(3, "manifest-invalid");
+        failed.names("compose.yaml:3:").names("10.20.0.0/16 overlaps the address of this instance");
+    }
+    assert!(bed.engine().get("/networks/prod_inner").is_null());
+    bed.compose("prod", &compose("10.20.99.0/24"));
+    bed.fails(3, "manifest-invalid").names("overlaps the VPC of this instance, 10.20.0.0/16");
+    bed.compose("prod", &compose("10.220.0.0/24"));
+    bed.run().ready();
+}

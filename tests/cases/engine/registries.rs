@@ -102,3 +102,35 @@ fn old_container_serves_while_a_new_image_is_slow() {
     bed.run().ready().says("containers again that ran before").says("replacing shop-web-1");
     bed.run().ready().says("nothing to do");
 }
+
+#[test]
+fn login_of_root_on_the_host_is_used() {
+    let bed = Bed::new();
+    let registry = Registry::start();
+    let image = registry.push("app/web", "1", &Image::web());
+    registry.require("user", "right-password");
+    bed.compose("shop", &one(&image, ""));
+    drop(bed.fails(1, "image-denied"));
+    let home = bed.path("home/.docker");
+    std::fs::create_dir_all(&home).unwrap();
+    let store = home.join("config.json");
+    std::fs::write(&store, registry.docker_config("user", "right-password")).unwrap();
+    let run = bed.run().ready();
+    assert!(!run.stderr.contains("right-password"), "{}", run.told());
+    // As with a credential helper, which a folder in PATH has.
+    bed.rolecall(&["down"]).ready();
+    let image = registry.push("app/other", "1", &Image::web());
+    bed.compose("shop", &one(&image, ""));
+    let entries = format!(r#"{{ "auths": {{ "{0}": {{}} }}, "credsStore": "test" }}"#, registry.server.addr);
+    std::fs::write(&store, entries).unwrap();
+    bed.fails(1, "image-denied").says("docker-credential-test").says("it is not installed");
+    let helper = bed.path("bin/docker-credential-test");
+    std::fs::create_dir_all(helper.parent().unwrap()).unwrap();
+    let script =
+        "#!/bin/sh\nread -r r; echo '{\"ServerURL\":\"\",\"Username\":\"user\",\"Secret\":\"right-password\"}'\n";
+    std::fs::write(&helper, script).unwrap();
+    std::fs::set_permissions(&helper, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let path = format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", helper.parent().unwrap().display());
+    let run = bed.agent.env("PATH", path).run(&["run"]).ready();
+    assert!(!run.stderr.contains("right-password"), "{}", run.told());
+}
