@@ -54,6 +54,11 @@ impl Paths {
         self.state.join("stopped.json")
     }
 
+    /// The project files that containers have mounted since their last start, if those are newer than their labels.
+    pub fn mounted(&self) -> PathBuf {
+        self.state.join("mounted.json")
+    }
+
     /// Ids of images whose containers were replaced, until they are pruned.
     pub fn replaced(&self) -> PathBuf {
         self.state.join("replaced.json")

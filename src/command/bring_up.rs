@@ -22,7 +22,10 @@ use crate::{
         readiness, remembered, secrets, stop, stopped,
     },
     facts::Facts,
-    fetch::kept::{self, Good, Kept, Shape},
+    fetch::{
+        kept::{self, Good, Kept, Shape},
+        project::Changes,
+    },
     host::systemd,
     manifest::{Manifest, extension::Extension, prepare::Prepared},
     plan::{Plan, checks, host_steps},
@@ -140,13 +143,14 @@ impl BringUp<'_> {
     ) -> Result<Summary, Halt> {
         let plan_step = |err: Error| err.step("plan");
         self.check(prepared, refresh).map_err(plan_step)?;
+        let changes = prepared.changes();
         let mut summary = execute::run(&self.host_steps(prepared), &self.context(preparing, prepared)?).await?;
         let cx = self.context(session, prepared)?;
         let Some(project) = &prepared.manifest.project else { return Ok(summary) };
         self.reporter.borrow_mut().update(|status| status.project = Some(project.name.clone()));
         let Wishes { remove_orphans } = self.wishes;
         let instance = &self.facts.instance_id;
-        let look = Look { project, prepared, instance, idle: false, remove_orphans, scripts_pending: false };
+        let look = Look { project, prepared, instance, changes, idle: false, remove_orphans, scripts_pending: false };
         look::look(&cx, look).await.map_err(plan_step)?;
         if refresh {
             summary += execute::run(&launch::refresh(&cx)?, &cx).await?;
@@ -266,6 +270,7 @@ impl BringUp<'_> {
             project: &project,
             prepared: &prepared,
             instance,
+            changes: Changes::default(),
             idle: false,
             remove_orphans: false,
             scripts_pending: false,

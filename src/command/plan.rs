@@ -51,8 +51,9 @@ pub async fn plan(flags: &Flags, wishes: Wishes, json: bool) -> Result<u8> {
         seen.project = Some(project.name.clone());
         let extension = &prepared.manifest.extension;
         let Wishes { remove_orphans } = wishes;
-        let instance = &facts.instance_id;
-        let look = Look { project, prepared: &prepared, instance, idle: true, remove_orphans, scripts_pending };
+        let (instance, changes) = (&facts.instance_id, prepared.changes());
+        let look =
+            Look { project, prepared: &prepared, instance, changes, idle: true, remove_orphans, scripts_pending };
         look::look(&cx, look).await?;
         let refresh = launch::refresh(&cx)?;
         foresee(&cx, refresh, &mut seen).await;

@@ -21,6 +21,7 @@ use crate::{
         look::{self, Look},
         remembered, stopped,
     },
+    fetch::project::Changes,
     manifest::{Manifest, extension::Extension, prepare::Prepared},
     plan::{Action, Plan},
 };
@@ -77,6 +78,7 @@ impl BringUp<'_> {
             project: &project,
             prepared: &prepared,
             instance,
+            changes: Changes::default(),
             idle: false,
             remove_orphans: false,
             scripts_pending: false,

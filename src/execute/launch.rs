@@ -13,7 +13,7 @@ use tracing::warn;
 
 use crate::{
     error::{Error, Result},
-    execute::{Context, evidence, look::LaunchState, stopped},
+    execute::{Context, evidence, look::LaunchState, mounted, stopped},
     host::files,
     manifest::extension::Extension,
     paths::Paths,
@@ -85,6 +85,7 @@ pub async fn plan(cx: &Context, extension: &Extension, unit: bool) -> Result<Pla
         renewed_networks: BTreeSet::new(),
         stopped_by_us: stopped::read(&cx.paths),
         completed,
+        mounted: mounted::read(&cx.paths),
         interrupted: cx.interrupted(),
     };
     let mut compared_networks = Vec::new();

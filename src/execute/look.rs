@@ -16,10 +16,10 @@ use crate::{
     compose::Project,
     error::{Cause, Result},
     execute::{Context, client_config, file_key},
-    fetch::Snapshot,
+    fetch::{Snapshot, project::Changes},
     host::files,
     manifest::prepare::Prepared,
-    plan::containers::Options,
+    plan::containers::{Fetched, Options},
     redact::Secret,
     retry::Policy,
     world::ApiVersion,
@@ -47,6 +47,7 @@ pub struct LaunchState {
     key: Secret<String>,
     secrets_dir: Option<PathBuf>,
     values: BTreeMap<String, Secret<String>>,
+    fetched: Fetched,
     read: Box<dyn Fn(&Path) -> io::Result<Vec<u8>>>,
     identify: Box<dyn Fn(&Path) -> io::Result<Vec<u8>>>,
 }
@@ -65,6 +66,7 @@ impl LaunchState {
             key: self.key.clone(),
             secrets_dir: self.secrets_dir.clone(),
             values: &self.values,
+            fetched: &self.fetched,
             read: self.read.as_ref(),
             identify: self.identify.as_ref(),
         }
@@ -79,6 +81,8 @@ pub struct Look<'a> {
     pub prepared: &'a Prepared,
     /// The instance that launches.
     pub instance: &'a str,
+    /// What this run changes of the files of the project.
+    pub changes: Changes,
     /// Whether nothing is done afterwards, as for `plan`: an engine that does not answer counts as empty, since there
     /// may be no Docker yet, and nothing is written.
     pub idle: bool,
@@ -93,7 +97,7 @@ pub struct Look<'a> {
 /// # Errors
 /// The engine does not answer; the state folder cannot be written.
 pub async fn look(cx: &Context, look: Look<'_>) -> Result<()> {
-    let Look { project, prepared, instance, idle, remove_orphans, scripts_pending } = look;
+    let Look { project, prepared, instance, changes, idle, remove_orphans, scripts_pending } = look;
     let engine = cx.world.engine.as_ref();
     let ask = async |_| try_join(engine.version(), engine.info()).await;
     let (version, info) = if idle {
@@ -103,7 +107,8 @@ pub async fn look(cx: &Context, look: Look<'_>) -> Result<()> {
             cx.retry.run("ask the engine what it is", Policy::SERVICE.budget(Duration::from_secs(60)), ask).await;
         answer.map_err(|err| err.instead_of_deadline(Cause::EngineUnreachable))?
     };
-    let has_files = !project.configs.is_empty() || !project.secrets.is_empty();
+    let has_files = !project.configs.is_empty() || !project.secrets.is_empty() || prepared.files.is_some();
+    let project_files = prepared.files.as_ref().map(|snapshot| snapshot.files.clone()).unwrap_or_default();
     cx.launching(Rc::new(LaunchState {
         project: Rc::clone(project),
         api: ApiVersion::spoken(&version).unwrap_or(ApiVersion::NEWEST),
@@ -116,6 +121,7 @@ pub async fn look(cx: &Context, look: Look<'_>) -> Result<()> {
         key: file_key::read(&cx.paths, has_files && !idle)?,
         secrets_dir: mounts_ours(&info, cx.docker_host.as_deref()).then(|| cx.paths.secrets()),
         values: prepared.manifest.values.clone(),
+        fetched: Fetched { dir: prepared.dir.clone(), files: project_files, changes },
         read: reader(prepared, |path| files::read_regular(path, READ_LIMIT)),
         identify: reader(prepared, identity),
         info,

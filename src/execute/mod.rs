@@ -20,6 +20,7 @@ pub mod launch;
 pub mod lifecycle;
 pub mod look;
 pub mod machine;
+mod mounted;
 pub mod packages;
 pub mod perform;
 pub mod readiness;

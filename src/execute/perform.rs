@@ -14,7 +14,7 @@ use crate::{
         Context, Outcome, Progress, containers, foreign,
         images::Image,
         machine::Machine,
-        packages,
+        mounted, packages,
         readiness::{self, Awaited},
         resources,
         script::Script as ScriptRun,
@@ -161,6 +161,7 @@ pub async fn apply(cx: &Context, retry: &Retry, step: &Step, attempt: u32) -> Re
                 containers::start(engine, step, &id).await
             };
             cx.engine_and_containers(retry, "start", name, start).await?;
+            mounted::started(&cx.paths, step, &id)?;
             cx.remember(name, id);
             changed("started")
         }

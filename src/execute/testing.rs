@@ -320,6 +320,11 @@ pub(crate) fn options(api: (u32, u32)) -> crate::plan::containers::Options<'stat
         key: crate::redact::Secret::new("key".to_owned()),
         secrets_dir: None,
         values: const { &BTreeMap::new() },
+        fetched: {
+            static FETCHED: std::sync::LazyLock<crate::plan::containers::Fetched> =
+                std::sync::LazyLock::new(Default::default);
+            &FETCHED
+        },
         read: &|_| Ok(b"{ \"defaultAction\": \"SCMP_ACT_ALLOW\" }".to_vec()),
         identify: &|_| Ok(Vec::new()),
     }

@@ -10,6 +10,7 @@ pub mod inspect;
 pub mod prepare;
 pub mod roles;
 pub mod scripts;
+pub mod service;
 pub mod survey;
 #[cfg(test)]
 pub(crate) mod testing;

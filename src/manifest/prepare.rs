@@ -17,7 +17,7 @@ use crate::{
     compose,
     error::{Cause, Error, Exit, Result},
     facts::Facts,
-    fetch::{self, Fetched, Snapshot},
+    fetch::{self, Fetched, Snapshot, project::Changes},
     paths::Paths,
     redact::Secret,
     retry::Retry,
@@ -36,6 +36,15 @@ pub struct Prepared {
     pub files: Option<Rc<Snapshot>>,
     /// Where each docker config.json was found, and its text.
     pub registry_auths: Vec<(String, Secret<String>)>,
+}
+
+impl Prepared {
+    /// What bringing the folder of the project up to date would change now. A folder that cannot be read has none: the
+    /// step that writes it fails with the reason.
+    pub fn changes(&self) -> Changes {
+        let preview = self.files.as_ref().map(|files| fetch::project::preview(files, &self.dir));
+        preview.and_then(Result::ok).unwrap_or_default()
+    }
 }
 
 /// What surrounds the preparation of one project.

@@ -43,6 +43,10 @@ pub const ADDED: &str = "io.rolecall.added";
 /// A keyed checksum over the content of its configs and secrets, which Compose's hash does not cover.
 pub const FILES: &str = "io.rolecall.files";
 
+/// What a container mounts from the folder of its project, as JSON: paths relative to it, each with a keyed checksum over
+/// the fetched files there.
+pub const PROJECT_FILES: &str = "io.rolecall.project-files";
+
 /// The hooks that run before it is stopped, as JSON: a stop knows nothing but labels.
 pub const PRE_STOP: &str = "io.rolecall.pre-stop";
 

@@ -14,6 +14,7 @@ pub use super::existing::Existing;
 use crate::{
     compose::Project,
     error::{Cause, Error, Result},
+    manifest::service::OnFileChange,
     plan::{
         containers::{Desired, Goal, Peer, Peers},
         labels,
@@ -40,6 +41,8 @@ pub struct There {
     pub stopped_by_us: BTreeSet<String>,
     /// Ids of containers that a run saw end with 0 by themselves.
     pub completed: BTreeSet<String>,
+    /// The project files that containers have mounted since their last start, by id, if those are newer than their labels.
+    pub mounted: BTreeMap<String, String>,
     /// Names of containers whose start was begun by an earlier run and did not end well.
     pub interrupted: BTreeSet<String>,
 }
@@ -191,6 +194,13 @@ fn action(desired: &Desired, existing: &Existing, there: &There) -> Action {
     let done = is_done(desired, existing, there);
     if !done && let Some(reason) = bereft(desired, existing, there) {
         return Action::Replace(reason);
+    }
+    let mounted = there.mounted.get(&existing.id).map_or_else(|| existing.label(labels::PROJECT_FILES), String::as_str);
+    let files = desired.project_files.changed(mounted);
+    match (files, desired.project_files.on_change) {
+        (Some(why), OnFileChange::Replace) => return Action::Replace(why),
+        (Some(why), OnFileChange::Restart) if existing.name == desired.name => return Action::Restart(why),
+        _ => {}
     }
     if existing.name != desired.name {
         return Action::Adopt;

@@ -15,7 +15,7 @@ use crate::{
     compose::{Diagnostic, Project},
     error::Cause,
     facts::Facts,
-    manifest::{Script, extension::Extension, files::Gathered, findings::Findings, prepare::Prepared},
+    manifest::{Script, extension::Extension, files::Gathered, findings::Findings, prepare::Prepared, service},
 };
 
 /// What is checked.
@@ -36,7 +36,7 @@ pub struct Subject<'a> {
 type Check = fn(&Subject<'_>, &mut Findings);
 
 /// All of them. Those further down may rely on nothing that those before have found right.
-const CHECKS: &[Check] = &[attributes, variables, host_ports];
+const CHECKS: &[Check] = &[attributes, extensions, variables, host_ports];
 
 /// Checks a project.
 pub fn check(subject: &Subject<'_>) -> Findings {
@@ -71,6 +71,13 @@ pub use pins::unpinned;
 fn attributes(subject: &Subject<'_>, findings: &mut Findings) {
     if let Some(project) = subject.project {
         project.services.values().for_each(|service| unsupported::find(project, service, findings));
+    }
+}
+
+/// `x-rolecall` of each service.
+fn extensions(subject: &Subject<'_>, findings: &mut Findings) {
+    for (project, name) in subject.project.iter().flat_map(|p| p.services.keys().map(move |name| (p, name))) {
+        findings.invalid(service::settings(project, name).1);
     }
 }
 

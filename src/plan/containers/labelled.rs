@@ -16,7 +16,7 @@ pub(super) fn all(
     project: &Project,
     service: &ServiceConfig,
     number: u32,
-    told: [(&str, String); 3],
+    told: [(&str, String); 4],
     options: &Options,
 ) -> Value {
     let depends_on: Vec<String> =

@@ -12,6 +12,7 @@ mod host;
 mod labelled;
 mod mounts;
 mod network;
+mod project_files;
 mod resources;
 mod secrets;
 
@@ -44,6 +45,7 @@ pub use files::Upload;
 pub(crate) use hooks::read as read_hooks;
 pub use mounts::Inherited;
 pub use network::Attachment;
+pub use project_files::{Fetched, ProjectFiles};
 pub use secrets::SecretFile;
 
 /// What a container is made with besides its service.
@@ -69,6 +71,8 @@ pub struct Options<'a> {
     pub secrets_dir: Option<PathBuf>,
     /// `x-rolecall.variables` with their values: what the engine shows of them is told.
     pub values: &'a BTreeMap<String, Secret<String>>,
+    /// The fetched files of the project.
+    pub fetched: &'a Fetched,
     /// Reads a file of the project, or one that it names: a seccomp profile, a config, a secret.
     pub read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
     /// What tells a file from another one in its place: its content, or the size, time and inode of a very large one.
@@ -119,6 +123,8 @@ pub struct Desired {
     pub added: String,
     /// Keyed checksum over its configs and secrets; empty if it has none.
     pub files: String,
+    /// What it mounts from the folder of its project.
+    pub project_files: ProjectFiles,
     /// The instance that makes it.
     pub instance: Option<String>,
     /// Networks, by their names in the engine.
@@ -199,6 +205,7 @@ pub fn container(
     mounted.mounts.extend(secrets.iter().map(SecretFile::mount));
     let uploads = files::uploads(project, service, options.secrets_dir.is_none())?;
     let files = files::checksum(project, service, (&secrets, &uploads), options);
+    let project_files = ProjectFiles::of(project, service, options.fetched, &options.key);
 
     let mut host = host::config(project, &resolved, options)?;
     host.keep("NetworkMode", attached.mode.clone());
@@ -212,7 +219,12 @@ pub fn container(
 
     let mut body = config::config(project, &resolved, options)?;
     body.set("MacAddress", attached.mac.clone());
-    let told = [(labels::CONFIG_HASH, hash.clone()), (labels::ADDED, added.told()), (labels::FILES, files.clone())];
+    let told = [
+        (labels::CONFIG_HASH, hash.clone()),
+        (labels::ADDED, added.told()),
+        (labels::FILES, files.clone()),
+        (labels::PROJECT_FILES, project_files.label()),
+    ];
     body.keep("Labels", labelled::all(project, service, number, told, options));
     body.keep("HostConfig", host);
     if !attached.endpoints.is_empty() {
@@ -238,6 +250,7 @@ pub fn container(
         hash,
         added: added.told(),
         files,
+        project_files,
         instance: options.instance.clone(),
         networks: attached.names,
         volumes: mounted.volumes,
