@@ -1,5 +1,7 @@
 //! `x-rolecall`: what a host needs beyond Compose, typed.
 
+mod package;
+
 use std::{path::PathBuf, time::Duration};
 
 use indexmap::IndexMap;
@@ -184,10 +186,11 @@ fn host_settings(node: &Node, faults: &mut Faults) -> HostSettings {
     let Some(section) = Section::new(node, "x-rolecall.host", HOST_KEYS, faults) else { return host };
     host.upgrade = section.choice("upgrade", UPGRADES, faults).unwrap_or_default();
     host.packages = section.texts("packages", faults);
-    for name in &host.packages {
-        if !package_name(name) {
-            let at = section.get("packages").unwrap_or(node);
-            faults.push(at.fault("x-rolecall.host.packages", format!("'{name}' is not the name of a package")));
+    for (index, name) in host.packages.iter().enumerate() {
+        if let Err(why) = package::check(name) {
+            let list = section.get("packages");
+            let at = list.and_then(Node::as_seq).and_then(|items| items.get(index)).unwrap_or(node);
+            faults.push(at.fault(format!("x-rolecall.host.packages[{index}]"), format!("'{name}' {why}")));
         }
     }
     host.prune = section.flag("prune", faults).unwrap_or_default();
@@ -201,12 +204,6 @@ fn host_settings(node: &Node, faults: &mut Faults) -> HostSettings {
         host.docker = docker_settings(docker, faults);
     }
     host
-}
-
-/// Names become arguments of the package manager: one that starts with a dash would be an option.
-fn package_name(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || "+-.:=~_@*".contains(c))
 }
 
 fn docker_settings(node: &Node, faults: &mut Faults) -> DockerSettings {

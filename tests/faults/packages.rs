@@ -177,3 +177,18 @@ rows! { Packages:
         cause=packages-failed step=packages error=\"lock /var/lib/dpkg/lock-frontend is still held by python3 (pid *) after *\" *hint=\"see what that process waits for; `rolecall run` can be started again at any time\""),
         || held(20).deadline(6).run();
 }
+
+#[test]
+fn name_that_apt_would_remove_is_refused() {
+    let (machine, nothing) = (machine(), "would remove the package; write 'rolecall-hello' to install it");
+    let compose = "services: {}\nx-rolecall:\n  host: { packages: [rolecall-hello-, \"rolecall*\"] }\n";
+    machine.bed.project("app", &[("compose.yaml", compose)]);
+    for command in ["run", "plan"] {
+        let failed = machine.bed.rolecall(&[command]).fails(3, "manifest-invalid");
+        failed.says("compose.yaml:3:").says(nothing).says("'rolecall*' is a pattern");
+    }
+    let file = machine.bed.path("compose.yaml");
+    std::fs::write(&file, compose).unwrap();
+    machine.bed.rolecall(&["validate", file.to_str().unwrap()]).exits(3).says(":3:22").says(nothing);
+    assert_eq!(machine.web().log().len(), 0, "apt was not run");
+}

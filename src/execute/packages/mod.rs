@@ -161,14 +161,6 @@ pub async fn apply(machine: &Machine, names: &[String]) -> Result<Outcome> {
     Packages::of(machine)?.install(names, Recommends::AsConfigured).await
 }
 
-/// Whether a name can stand for a package: nothing that a package manager would take for an option, a pattern,
-/// or, as apt takes `name-`, for a removal.
-pub fn is_name(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && !name.ends_with('-')
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || "+-._:=~".contains(c))
-}
-
 /// Words of a package manager that tell what kind of failure it was.
 struct Signs {
     /// The name stands behind these words.

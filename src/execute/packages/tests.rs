@@ -48,13 +48,3 @@ fn failures_of_a_package_manager_are_told_apart() {
         assert_eq!(err.output.len(), lines.len());
     }
 }
-
-#[test]
-fn a_name_cannot_be_an_option_a_pattern_or_a_removal() {
-    for good in ["jq", "g++", "libc6:amd64", "docker.io", "jq=1.6-2.1+b1", "python3.11", "0ad"] {
-        assert!(is_name(good), "{good}");
-    }
-    for bad in ["", "-y", "jq-", "lib*", "a b", "../x", "jq;reboot", "^task"] {
-        assert!(!is_name(bad), "{bad}");
-    }
-}

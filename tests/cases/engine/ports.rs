@@ -17,9 +17,9 @@ services:
 fn ports_of_a_host_network_are_ignored() {
     let bed = Bed::new();
     bed.compose("shop", HOST);
-    bed.run().ready().says("service 'web': ports.published is ignored");
+    bed.run().ready().says("services.web.ports[0].published: ignored");
     served(8088, "/");
-    bed.rolecall(&["plan"]).ready().prints("service 'web': ports.published is ignored");
+    bed.rolecall(&["plan"]).ready().prints("services.web.ports[0].published: ignored");
     bed.run().ready().says("nothing to do");
     bed.compose("shop", &HOST.replace("restart:", "environment: { WORD: two }\n    restart:"));
     bed.run().ready().says("replacing shop-web-1");

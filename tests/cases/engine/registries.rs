@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rustix::process::Signal;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::support::{
     bed::Bed,
@@ -50,7 +50,7 @@ fn present_image_is_used_if_it_cannot_be_refreshed() {
         }
     }
     bed.run().ready();
-    assert_eq!(bed.agent.status()["warnings"], json!([]));
+    assert!(!bed.agent.status()["warnings"].to_string().contains("could not be refreshed"));
 }
 
 #[test]
