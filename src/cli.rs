@@ -147,17 +147,21 @@ pub enum Command {
     /// Answer the lifecycle hooks of the Auto Scaling group; rolecall-lifecycle.service does.
     Lifecycle,
     /// Stop the containers in reverse order of their dependencies, each with its own grace.
-    Stop {
-        /// Projects; all of rolecall's by default.
-        #[arg(long)]
-        project: Vec<String>,
-    },
+    Stop(ProjectArgs),
     /// Stop and remove the containers and networks; volumes and data stay.
-    Down {
-        /// Projects; all of rolecall's by default.
-        #[arg(long)]
-        project: Vec<String>,
-    },
+    Down(ProjectArgs),
+}
+
+/// Projects that `stop` and `down` act on. One of the two has to be given: a name that was forgotten must not stop
+/// everything.
+#[derive(Debug, Default, Args)]
+pub struct ProjectArgs {
+    /// Project to act on; may be repeated
+    #[arg(short, long, value_name = "NAME", conflicts_with = "all")]
+    pub project: Vec<String>,
+    /// Act on all projects that rolecall has started
+    #[arg(long)]
+    pub all: bool,
 }
 
 /// Form of `rolecall facts`.
@@ -312,6 +316,8 @@ mod tests {
         assert_eq!(err.message, "unexpected argument '--sorce' found");
         assert!(read(&["rolecall"]).unwrap_err().is_some());
         assert!(read(&["rolecall", "--version"]).unwrap_err().is_none());
+        assert!(read(&["rolecall", "stop", "-p", "shop", "--project", "blog"]).is_ok());
+        assert!(read(&["rolecall", "down", "--project", "shop", "--all"]).unwrap_err().is_some());
         assert!(read(&["rolecall", "status", "--wait"]).is_ok());
         assert!(read(&["rolecall", "config", "--services", "web"]).is_ok());
         let err = read(&["rolecall", "config", "--services", "--images"]).unwrap_err().unwrap();

@@ -209,7 +209,7 @@ fn a_copy_is_for_what_it_was_baked_from() {
         other.run(&["run"]).fails(4, "source-unreachable");
     }
     prod.env("ROLECALL_DEADLINE", "20s").run(&["run"]).ready().says("started the project that was baked on");
-    stage.bed.rolecall(&["down"]).ready();
+    stage.bed.rolecall(&["down", "--all"]).ready();
     sign(10);
     let reached = stage.bed.agent.env("ROLECALL_PUBLIC_KEY", &signer.key).env("ROLECALL_ENVIRONMENT", "prod");
     reached.run(&["run"]).fails(5, "rollback").names("started the project that was baked on");

@@ -86,7 +86,8 @@ fn whatever_fails_before_a_run_ends_in_the_line_too() {
         (&["validate", &missing], 3, "manifest-invalid"),
         (&["config"], 3, "manifest-invalid"),
         (&["run"], 4, "tag-missing"),
-        (&["stop"], 4, "engine-unreachable"),
+        (&["stop"], 2, "usage"),
+        (&["stop", "--all"], 4, "engine-unreachable"),
     ] {
         let agent = bed.agent.env("ROLECALL_DEADLINE", "3s");
         let failed = agent.run(args).fails(code, cause);

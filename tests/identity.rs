@@ -78,7 +78,7 @@ fn an_image_of_a_running_machine_boots_as_a_new_one() {
     bed.run().ready();
     assert_eq!(state(&bed, "old-left-1"), "exited");
     assert_eq!(aside(&bed), ["i-0abcdef1234567890"]);
-    bed.rolecall(&["down"]).ready();
+    bed.rolecall(&["down", "--all"]).ready();
     assert!(
         bed.engine().names().is_empty(),
         "{:?}: down takes what is ours, whichever instance made it",

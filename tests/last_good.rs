@@ -224,7 +224,7 @@ fn with_metadata_alone_it_boots() {
     bed.project("app", &[("compose.yaml", &compose), ("bootstrap/10.sh", "#!/bin/sh\ntrue\n")]);
     bed.run().ready();
     bed.engine().crash();
-    bed.rolecall(&["stop"]).ready();
+    bed.rolecall(&["stop", "--all"]).ready();
     bed.engine().ask("DELETE", "/containers/app-every-1", "").unwrap();
     registry.server.forget();
     bed.aws.server.forget();

@@ -306,7 +306,7 @@ fn stop_and_down_act_only_on_ours() {
     let engine: &Engine = bed.engine();
     engine.post("/containers/create?name=foreign", &json!({ "Image": WEB }));
     engine.post("/containers/foreign/start", &Value::Null);
-    bed.rolecall(&["stop"]).ready();
+    bed.rolecall(&["stop", "--all"]).ready();
     let running = |name: &str| engine.inspect(name)["State"]["Running"].clone();
     assert_eq!(
         (running("shop-web-1"), running("shop-db-1"), running("foreign")),
@@ -314,7 +314,7 @@ fn stop_and_down_act_only_on_ours() {
     );
     bed.run().ready();
     assert_eq!(running("shop-web-1"), true);
-    bed.rolecall(&["down"]).ready();
+    bed.rolecall(&["down", "--all"]).ready();
     assert_eq!(engine.names(), ["foreign"]);
     assert!(engine.get("/networks/shop_default").is_null());
     assert!(!engine.get("/volumes/shop_data").is_null(), "data stays");

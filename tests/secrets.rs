@@ -105,9 +105,9 @@ fn a_changed_value_reaches_the_container_and_what_nobody_mounts_goes() {
     assert_eq!(kept(&bed), ["old~0~db", "web~0~db"], "a container that is left alone keeps its own");
     bed.rolecall(&["run", "--remove-orphans"]).ready();
     assert_eq!(kept(&bed), ["web~0~db"]);
-    bed.rolecall(&["stop"]).ready();
+    bed.rolecall(&["stop", "--all"]).ready();
     assert_eq!(kept(&bed), ["web~0~db"]);
-    bed.rolecall(&["down"]).ready();
+    bed.rolecall(&["down", "--all"]).ready();
     assert!(walk(&bed.agent.runtime.join("secrets")).is_empty());
 }
 

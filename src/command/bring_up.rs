@@ -19,7 +19,7 @@ use crate::{
         journal::{Event, Journal},
         launch,
         look::{self, Look},
-        readiness, remembered, secrets, stop, stopped,
+        readiness, remembered, secrets, stop,
     },
     facts::Facts,
     fetch::{
@@ -28,7 +28,7 @@ use crate::{
     },
     host::systemd,
     manifest::{Manifest, extension::Extension, prepare::Prepared},
-    plan::{Plan, checks, host_steps},
+    plan::{Plan, checks, host_steps, labels, reconcile::Existing},
     report::{console, reporter::Reporter},
     retry::millis,
     settings::Input,
@@ -152,19 +152,28 @@ impl BringUp<'_> {
         let instance = &self.facts.instance_id;
         let look = Look { project, prepared, instance, changes, idle: false, remove_orphans, scripts_pending: false };
         look::look(&cx, look).await.map_err(plan_step)?;
+        let done = self.project(&cx, prepared, refresh).await;
+        self.others(&cx, &project.name, done.is_ok()).await;
+        summary += done?;
+        Ok(summary)
+    }
+
+    async fn project(&self, cx: &Context, prepared: &Prepared, refresh: bool) -> Result<Summary, Halt> {
+        let mut summary = Summary::default();
         if refresh {
-            summary += execute::run(&launch::refresh(&cx)?, &cx).await?;
+            summary += execute::run(&launch::refresh(cx)?, cx).await?;
         }
-        let observe = async || launch::plan(&cx, &prepared.manifest.extension, unit(&cx)).await.map_err(plan_step);
+        let extension = &prepared.manifest.extension;
+        let observe = async || launch::plan(cx, extension, unit(cx)).await.map_err(|err| err.step("plan"));
         let mut plan = observe().await?;
         if refresh {
-            let (pulled, started) = self.pull_for_those_down(&cx, &plan).await.map_err(Halt::Late)?;
+            let (pulled, started) = self.pull_for_those_down(cx, &plan).await.map_err(Halt::Late)?;
             summary += pulled;
             if started {
                 plan = observe().await?;
             }
         }
-        summary += self.carry_out(&plan, &cx).await.map_err(Halt::Late)?;
+        summary += self.carry_out(&plan, cx).await.map_err(Halt::Late)?;
         Ok(summary)
     }
 
@@ -203,7 +212,6 @@ impl BringUp<'_> {
         });
         let summary = readiness::observed(cx, &cx.project()?.name, work).await?;
         secrets::sweep(&cx.retry, cx.world.engine.as_ref(), &cx.paths.secrets(), stop::LOOK).await;
-        stopped::forget(&self.session.paths, |_| true)?;
         Ok(summary)
     }
 
@@ -261,7 +269,8 @@ impl BringUp<'_> {
         let mut prepared = Prepared { manifest, dir, files: None, registry_auths: Vec::new() };
         let cx = self.context(self.session, &prepared)?;
         let mut summary = execute::run(&self.host_steps(&prepared), &cx).await?;
-        let there = remembered::there(&cx, name, &kept.services, &self.facts.instance_id).await?;
+        let meant = |one: &Existing| kept.services.contains(one.label(labels::SERVICE));
+        let there = remembered::there(&cx, name, &self.facts.instance_id, meant).await?;
         let project = Rc::new(there.project(name, &prepared.dir)?);
         prepared.manifest.project = Some(Rc::clone(&project));
         self.reporter.borrow_mut().update(|status| status.project = Some(name.clone()));
@@ -278,7 +287,9 @@ impl BringUp<'_> {
         look::look(&cx, look).await?;
         let plan = there.plan(&cx, &project, unit(&cx))?;
         info!("{} containers of project {name} are there", there.containers.len());
-        summary += self.carry_out(&plan, &cx).await?;
+        let done = self.carry_out(&plan, &cx).await;
+        self.others(&cx, name, done.is_ok()).await;
+        summary += done?;
         Ok(summary)
     }
 }

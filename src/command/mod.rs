@@ -44,8 +44,8 @@ pub async fn dispatch(cli: Cli) -> ExitCode {
         Command::Lifecycle => lifecycle::lifecycle().await,
         Command::Config(args) => config::config(args),
         Command::UserData(args) => user_data::user_data(args),
-        Command::Stop { project } => stop::stop(&project, false).await,
-        Command::Down { project } => stop::stop(&project, true).await,
+        Command::Stop(projects) => stop::by_hand(&projects, false).await,
+        Command::Down(projects) => stop::by_hand(&projects, true).await,
     };
     ExitCode::from(done.unwrap_or_else(|err| failed(&err)))
 }

@@ -11,7 +11,7 @@ use crate::{
         journal::Journal,
         launch,
         look::{self, Look},
-        perform,
+        others, perform,
     },
     plan::{Action, Plan, Step, checks, host_steps, render},
     printable,
@@ -59,6 +59,9 @@ pub async fn plan(flags: &Flags, wishes: Wishes, json: bool) -> Result<u8> {
         foresee(&cx, refresh, &mut seen).await;
         let plan = launch::plan(&cx, extension, unit(&cx)).await.map_err(|err| err.step("plan"))?;
         foresee(&cx, plan, &mut seen).await;
+        for other in others::plans(&cx, &project.name, &facts.instance_id).await? {
+            foresee(&cx, other.plan, &mut seen).await;
+        }
     }
     print(&if json { seen.json() } else { printable::lines(&seen.text()).into_owned() })?;
     Ok(0)

@@ -19,11 +19,11 @@ use crate::{
     execute::{
         self, Context, Summary, launch,
         look::{self, Look},
-        remembered, stopped,
+        others, remembered, stopped,
     },
     fetch::project::Changes,
     manifest::{Manifest, extension::Extension, prepare::Prepared},
-    plan::{Action, Plan},
+    plan::{Action, Plan, labels, reconcile::Existing},
 };
 
 /// How long new images are waited for while the containers that they replace are down.
@@ -33,6 +33,12 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const LIMIT: Duration = Duration::from_secs(45);
 
 impl BringUp<'_> {
+    /// Starts what was stopped of other projects, also if this one is not ready.
+    pub(super) async fn others(&self, cx: &Context, own: &str, ready: bool) {
+        let warnings = others::start(cx, own, &self.facts.instance_id, ready).await;
+        self.reporter.borrow_mut().update(|status| status.warnings.extend(warnings));
+    }
+
     /// Pulls the images of containers that take the place of others which are down, and starts those meanwhile if it
     /// takes long. Whether they were: the plan has to be made again then.
     ///
@@ -71,7 +77,8 @@ impl BringUp<'_> {
         let prepared = Prepared { manifest, dir, files: None, registry_auths: Vec::new() };
         let cx = self.context(&session, &prepared)?;
         let instance = &self.facts.instance_id;
-        let mut there = remembered::there(&cx, name, &kept.services, instance).await?;
+        let meant = |one: &Existing| kept.services.contains(one.label(labels::SERVICE));
+        let mut there = remembered::there(&cx, name, instance, meant).await?;
         let project = Rc::new(there.project(name, &prepared.dir)?);
         there.untouched(session.began());
         let look = Look {

@@ -1,18 +1,23 @@
 //! `rolecall stop` and `rolecall down`.
 
-use std::{collections::BTreeSet, path::Path, rc::Rc};
+use std::{collections::BTreeSet, path::Path, rc::Rc, time::Duration};
 
 use tracing::warn;
 
 use super::{need_root, print, real};
 use crate::{
-    error::{Cause, Result},
+    cli::ProjectArgs,
+    error::{Cause, Error, Result},
     execute::{docker, secrets, stop, stopped},
     host::process,
     paths::Paths,
+    plan::{labels, reconcile::Existing},
     retry::Retry,
     settings::{Env, Flags, STATE_DIR, Settings},
 };
+
+/// How long the engine may take to list the projects that a mistaken command line could mean.
+const LIST: Duration = Duration::from_secs(5);
 
 /// What each container of an engine on this machine is a child of, as the kernel cuts its name.
 const SHIM: &str = "containerd-shim";
@@ -22,7 +27,43 @@ fn nothing_runs() -> bool {
     process::named(Path::new("/proc"), SHIM).is_empty()
 }
 
-/// Stops our containers, and with `down` removes them and their networks. A run that is under way is ended first, unless
+/// Stops the containers of these projects, as asked on the command line.
+///
+/// # Errors
+/// `usage` if neither a project nor all are named; those of [`stop`].
+pub async fn by_hand(asked: &ProjectArgs, down: bool) -> Result<u8> {
+    // Units that version 0.1.0 wrote call a plain `rolecall stop`. Between an upgrade and the run that rewrites them a
+    // machine may go down, and its containers must have their grace.
+    let of_unit = !down && super::under_way::is_of_unit();
+    if asked.project.is_empty() && !asked.all && !of_unit {
+        return Err(unnamed(if down { "down" } else { "stop" }).await);
+    }
+    stop(&asked.project, down).await
+}
+
+async fn unnamed(command: &str) -> Error {
+    let projects = projects().await.unwrap_or_default();
+    let list = projects.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let here = if list.is_empty() { String::new() } else { format!("; projects on this host: {list}") };
+    let message = format!("rolecall {command} acts on the projects that it is given, and none was given{here}");
+    let example = projects.first().map_or("NAME", String::as_str);
+    Error::new(Cause::Usage, message)
+        .step("command line")
+        .need("--project NAME or --all")
+        .hint(format!("rolecall {command} --project {example}, or rolecall {command} --all"))
+}
+
+/// The projects that we started on this host.
+async fn projects() -> Result<BTreeSet<String>> {
+    let world = real::world(&Env::from_process())?;
+    let retry = Retry::new(Rc::clone(&world.clock), None);
+    let filter = [format!("{}=true", labels::MANAGED), labels::PROJECT.to_owned()];
+    let list = world.engine.containers(&filter);
+    let listed = retry.bounded("list the containers", Some(LIST), list).await?;
+    Ok(listed.iter().map(|one| Existing::read(one).label(labels::PROJECT).to_owned()).collect())
+}
+
+/// Stops our containers, of all projects if none is named, and with `down` removes them and their networks. A run that is under way is ended first, unless
 /// this is called by one of its own scripts.
 ///
 /// # Errors

@@ -104,10 +104,9 @@ async fn held_back(world: &World, paths: &Paths, wait: Duration, why: String) ->
 /// Has those who follow the unit see why its run did not begin. Of one from a shell, or where another is under way, they
 /// see nothing.
 pub fn not_begun(err: &Error) {
-    let own = std::process::id();
     if is_of_unit() && err.cause != Cause::Locked {
         let paths = Paths::from_env(STATE_DIR.as_ref());
-        let runs = |status: &Status| status.pid != own && follow::process(status.pid).is_some();
+        let runs = |status: &Status| status.pid != std::process::id() && follow::process(status.pid).is_some();
         let other = |status: &Status| status.state == State::Running && runs(status);
         if !Status::read(&paths.status()).is_ok_and(|status| status.is_some_and(|status| other(&status))) {
             Reporter::begin(&paths.status(), paths.journal()).end(&Err(err.clone()));

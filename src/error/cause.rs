@@ -248,7 +248,7 @@ causes! {
     /// A machine that is to become an image still has what is an instance's.
     InUse = "in-use", Step,
         need "a machine on which nothing of a project is left",
-        remedy "rolecall down, and docker volume rm what that leaves; systemctl stop rolecall";
+        remedy "rolecall down --all, and docker volume rm what that leaves; systemctl stop rolecall";
     /// The disk is full.
     DiskFull = "disk-full", Step,
         need "space on that file system",

@@ -21,6 +21,7 @@ pub mod lifecycle;
 pub mod look;
 pub mod machine;
 mod mounted;
+pub mod others;
 pub mod packages;
 pub mod perform;
 pub mod readiness;

@@ -61,7 +61,7 @@ pub async fn wait(cx: &Context, retry: &Retry, awaited: Awaited<'_>) -> Result<(
             Ok(())
         }
         Err(err) => {
-            failed(cx, service);
+            failed(cx, project, service);
             Err(err)
         }
     }
@@ -90,7 +90,7 @@ pub async fn confirm(cx: &Context, plan: &Plan) -> Result<()> {
         }
         Err(err) => {
             if let Some(service) = err.step.as_deref().and_then(|step| step.strip_prefix("ready:")) {
-                failed(cx, service);
+                failed(cx, &project, service);
             }
             Err(err)
         }
@@ -123,16 +123,23 @@ fn completed(reached: &[Reached]) -> impl Iterator<Item = &Reached> {
 
 /// One word for each service, that of the container which is furthest from its end.
 fn tell(cx: &Context, reached: &[Reached]) {
-    let mut words: BTreeMap<&str, Condition> = BTreeMap::new();
+    let mut words: BTreeMap<String, Condition> = BTreeMap::new();
     for one in reached {
-        let word = words.entry(&one.target.service).or_insert(one.condition);
+        let word = words.entry(shown(cx, &one.target.project, &one.target.service)).or_insert(one.condition);
         *word = one.condition.max(*word);
     }
     for (service, condition) in words {
-        cx.tell(Progress::Service { service: service.to_owned(), state: condition.word().to_owned() });
+        cx.tell(Progress::Service { service, state: condition.word().to_owned() });
     }
 }
 
-fn failed(cx: &Context, service: &str) {
-    cx.tell(Progress::Service { service: service.to_owned(), state: "failed".to_owned() });
+fn failed(cx: &Context, project: &str, service: &str) {
+    let service = shown(cx, project, service);
+    cx.tell(Progress::Service { service, state: "failed".to_owned() });
+}
+
+/// The name of a service; that of another project than the run's own is added.
+fn shown(cx: &Context, project: &str, service: &str) -> String {
+    let own = cx.project().is_ok_and(|own| own.name == project);
+    if own { service.to_owned() } else { format!("{project}/{service}") }
 }

@@ -39,21 +39,18 @@ pub struct There {
     past: reconcile::There,
 }
 
-/// Looks for the containers of a project.
+/// Looks for the containers of a project that are `meant`, of those that this instance made.
 ///
 /// # Errors
 /// No engine, or no such container.
-pub async fn there(cx: &Context, project: &str, services: &BTreeSet<String>, instance: &str) -> Result<There> {
+pub async fn there(cx: &Context, project: &str, instance: &str, meant: impl Fn(&Existing) -> bool) -> Result<There> {
     let engine = cx.world.engine.as_ref();
     let list = async |_| engine.containers(&labels::ours(project)).await;
     let listed = cx.engine(&cx.retry, "list", "the containers", list).await?;
     let mut all = BTreeMap::new();
     for one in listed.iter().map(Existing::read) {
-        let meant = one.is_ours(project)
-            && one.label(labels::INSTANCE) == instance
-            && services.contains(one.label(labels::SERVICE))
-            && !one.is_temporary();
-        if !meant {
+        let ours = one.is_ours(project) && one.label(labels::INSTANCE) == instance && !one.is_temporary();
+        if !ours || !meant(&one) {
             continue;
         }
         let inspect = async |_| engine.inspect_container(&one.id).await;

@@ -21,7 +21,7 @@ pub(crate) fn figures(peer: Option<&Path>) {
         peers::clear(bed.engine());
         for (phase, took) in Phase::ALL.iter().zip(&mut took) {
             bed.compose("eight", &peers::text(*phase));
-            let words: &[&str] = if *phase == Phase::Down { &["down"] } else { &["run"] };
+            let words: &[&str] = if *phase == Phase::Down { &["down", "--all"] } else { &["run"] };
             took.ours.push(bed.rolecall(words).ready().took);
             assert_eq!(bed.engine().names().len(), if *phase == Phase::Down { 0 } else { COUNT });
         }

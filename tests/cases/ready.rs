@@ -155,7 +155,7 @@ fn worker_comes_back_after_a_stop_without_notes() {
         let notes = bed.agent.state.join("stopped.json");
         // In the way of a file, as a full disk is.
         fs::create_dir_all(notes.join("full")).unwrap();
-        bed.rolecall(&["stop"]).ready().says("the next run may not start everything that is stopped now");
+        bed.rolecall(&["stop", "--all"]).ready().says("the next run may not start everything that is stopped now");
         fs::remove_dir_all(notes).unwrap();
     });
 }
@@ -174,7 +174,7 @@ fn job_that_a_run_saw_end_is_not_repeated() {
     bed.rolecall(&["status"]).ready().prints("completed");
     bed.run().ready().says("nothing to do");
     // As a reboot.
-    bed.rolecall(&["stop"]).ready();
+    bed.rolecall(&["stop", "--all"]).ready();
     bed.engine().restart(Signal::TERM);
     bed.run().ready();
     assert_eq!((bed.engine().logs("shop-job-1").as_str(), state(&bed, "web").0.as_str()), ("loaded\n", "running"));
@@ -217,4 +217,58 @@ fn job_that_version_0_1_0_completed_is_not_repeated() {
     fs::remove_file(&path).unwrap();
     bed.run().ready();
     assert_eq!(bed.engine().logs("shop-job-1"), "loaded\nloaded\n");
+}
+
+#[test]
+fn stop_and_down_need_a_project_or_all() {
+    let bed = Bed::new();
+    bed.compose("shop", WORKER);
+    bed.run().ready();
+    for command in ["stop", "down"] {
+        let failed = bed.rolecall(&[command]).fails(2, "usage").needs("--project NAME or --all");
+        failed.names("projects on this host: shop").hints(&format!("rolecall {command} --project shop"));
+        bed.rolecall(&[command, "--project", "blog"]).ready().prints("0 containers stopped");
+        bed.rolecall(&[command, "--project", "shop", "--all"]).fails(2, "usage");
+    }
+    assert_eq!(state(&bed, "web").0, "running");
+    // The unit that version 0.1.0 wrote: systemd names the process that it executes.
+    let unit = bed.agent.under(&["sh", "-c", "SYSTEMD_EXEC_PID=$$ exec \"$0\" \"$@\""]);
+    unit.run(&["down"]).fails(2, "usage");
+    unit.run(&["stop"]).ready().prints("2 containers stopped");
+    bed.run().ready();
+    bed.rolecall(&["stop", "-p", "shop"]).ready().prints("2 containers stopped");
+}
+
+#[test]
+fn second_project_comes_back_after_a_stop_of_all() {
+    let bed = Bed::new();
+    let shop = r#"
+services:
+  web:
+    image: rolecall-test/web:1
+    restart: unless-stopped
+    depends_on: { db: { condition: service_healthy } }
+  db: { image: "rolecall-test/web:1", restart: unless-stopped, healthcheck: { test: "true", interval: 1s } }
+  job: { image: "rolecall-test/web:1", command: [sh, -c, "echo loaded"] }
+  by-hand: { image: "rolecall-test/web:1", restart: unless-stopped }
+"#;
+    bed.compose("shop", shop);
+    bed.run().ready();
+    bed.compose("blog", "services:\n  web: { image: \"rolecall-test/web:1\", restart: unless-stopped }\n");
+    bed.run().ready();
+    bed.engine().post("/containers/shop-by-hand-1/stop", &Value::Null);
+    bed.rolecall(&["stop", "--all"]).ready().prints("3 containers stopped");
+    bed.engine().restart(Signal::TERM);
+    bed.rolecall(&["plan"]).ready().prints("start container blog-web-1").prints("start container shop-web-1");
+    bed.run().ready();
+    let time = |name: &str| bed.engine().inspect(name)["State"]["StartedAt"].as_str().unwrap().to_owned();
+    for name in ["blog-web-1", "shop-web-1", "shop-db-1"] {
+        assert_eq!(bed.engine().inspect(name)["State"]["Running"], true, "{name}");
+    }
+    assert!(time("shop-db-1") < time("shop-web-1"));
+    assert_eq!(bed.engine().logs("shop-job-1"), "loaded\n");
+    assert_eq!(state(&bed, "by-hand").0, "exited", "somebody else stopped it");
+    bed.rolecall(&["status"]).ready().prints("shop/web");
+    assert!(!bed.agent.state.join("stopped.json").exists());
+    bed.run().ready().says("nothing to do");
 }

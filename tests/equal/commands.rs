@@ -55,7 +55,7 @@ fn what_compose_made_meanwhile_is_kept_where_it_is_the_same_and_named_where_it_i
         .says("equal-web-1")
         .says("was not made by rolecall")
         .says("docker rm -f equal-web-1");
-    bed.rolecall(&["down"]).ready();
+    bed.rolecall(&["down", "--all"]).ready();
     assert_eq!(bed.engine().names(), ["equal-web-1"]);
     assert_eq!(bed.engine().inspect("equal-web-1")["State"]["Running"], true);
     // Compose itself replaces it; a project that is all Compose's is left to it.

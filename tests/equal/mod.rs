@@ -149,7 +149,7 @@ fn compare(on: On, project: &str, fails: bool) {
     if !fails {
         bed.run().ready().says("nothing to do");
     }
-    bed.rolecall(&["down"]).ready();
+    bed.rolecall(&["down", "--all"]).ready();
     peer.composes(&folder, &["down", "--volumes"]);
     up();
     let theirs = told(engine);

@@ -157,19 +157,19 @@ fn tried_out(machine: &Machine) {
 
 /// What is left of a project, and a run that is under way, are refused. Then it is baked once more.
 fn refused(machine: &Machine) {
-    for (left, hint) in [("containers", "rolecall down"), ("volumes", "docker volume rm app_data")] {
+    for (left, hint) in [("containers", "rolecall down --all"), ("volumes", "docker volume rm app_data")] {
         let done = rolecall(machine, "seal");
         let left = format!("{left} of a project are left");
         assert!(done.code == 1 && done.text.contains("cause=in-use"), "{}", done.text);
         assert!(done.text.contains(&left) && done.text.contains(hint), "{}", done.text);
-        ok(machine, "down");
+        ok(machine, "down --all");
     }
     machine.sh("docker volume rm app_data; systemctl start --no-block rolecall");
     machine.until("[ -s /var/lib/rolecall/lock ]", Duration::from_secs(20));
     let done = rolecall(machine, "seal");
     assert_eq!(done.code, 6, "{}", done.text);
     machine.run("rolecall status --wait; systemctl stop rolecall");
-    ok(machine, "down");
+    ok(machine, "down --all");
     machine.sh("docker volume rm app_data; test -e /etc/rolecall/env && test -e /var/lib/rolecall/journal.jsonl");
     ok(machine, "bake");
 }

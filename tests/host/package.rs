@@ -74,7 +74,7 @@ fn a_package_is_installed_upgraded_removed_and_purged() {
     machine.sh("mkdir -p /etc/rolecall /var/lib/rolecall; echo ROLECALL_ROLES=web >/etc/rolecall/env");
     let told = machine.sh("dpkg --remove rolecall");
     assert!(told.contains("rolecall down"), "{told}");
-    assert_eq!(machine.sh("cat /srv/calls"), "run\nstop\n");
+    assert_eq!(machine.sh("cat /srv/calls"), "run\nstop --all\n");
     machine.sh(&format!(
         "! systemctl is-active {UNITS} && ! systemctl list-unit-files 'rolecall*' | grep rolecall && \
          ! find /etc/systemd -name 'rolecall*' | grep ."

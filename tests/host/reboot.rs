@@ -116,7 +116,7 @@ fn order_and_grace_hold_whatever_has_become_of_the_run() {
     for run in ["systemctl start rolecall", "set -a; . /etc/rolecall/env; setsid rolecall run >/srv/out 2>&1 &"] {
         instance.sh(&format!("systemctl stop rolecall; {run}"));
         instance.until("rolecall status --json | grep -q healthy:slow", Duration::from_secs(60));
-        let done = instance.run("set -a; . /etc/rolecall/env; rolecall stop");
+        let done = instance.run("set -a; . /etc/rolecall/env; rolecall stop --all");
         assert_eq!(done.code, 0, "{}", done.text);
         instance.sh("! systemctl is-active rolecall; ! pgrep -x rolecall; [ -z \"$(docker ps -q)\" ]");
     }
@@ -188,16 +188,16 @@ fn a_stop_ends_within_its_bounds_and_says_what_it_could_not_do() {
     instance.sh("systemctl start rolecall");
     instance.until("test -e /srv/begun", Duration::from_secs(60));
     instance.sh("kill -STOP $(pgrep -x dockerd)");
-    let done = instance.run("set -a; . /etc/rolecall/env; rolecall stop");
+    let done = instance.run("set -a; . /etc/rolecall/env; rolecall stop --all");
     assert_eq!(done.code, 1, "{}", done.text);
     assert!(done.text.contains("cause=deadline") && done.text.contains("no answer within 30 s"), "{}", done.text);
     assert!(instance.console().contains("(compose.yaml) with signal SIGKILL"), "{}", instance.console());
     instance.sh("! pgrep -x compose.yaml; ! systemctl is-active rolecall");
     // No engine at all: said at once, and a failure where it has left something running.
     instance.sh("kill -KILL $(pgrep -x dockerd); systemctl stop docker docker.socket");
-    let done = instance.run("set -a; . /etc/rolecall/env; rolecall stop");
+    let done = instance.run("set -a; . /etc/rolecall/env; rolecall stop --all");
     assert!(done.code == 0 && done.text.contains("no container runs: nothing to stop"), "{}", done.text);
     instance.sh("cp /bin/sleep /srv/containerd-shim; setsid /srv/containerd-shim 600 >/dev/null 2>&1 </dev/null &");
-    let done = instance.run("set -a; . /etc/rolecall/env; rolecall stop");
+    let done = instance.run("set -a; . /etc/rolecall/env; rolecall stop --all");
     assert!(done.code == 1 && done.text.contains("cause=engine-unreachable"), "{}", done.text);
 }

@@ -101,7 +101,7 @@ fn nothing_changes_but_what_the_manifest_names() {
     }
 
     // Down: containers and networks of ours go, and nothing else, however much it looks like them.
-    instance.sh("set -a; . /etc/rolecall/env; rolecall down");
+    instance.sh("set -a; . /etc/rolecall/env; rolecall down --all");
     assert_eq!(firewall(&instance), unused);
     assert_eq!(instance.sh("docker ps --format '{{.Names}}' | sort"), "composes\nmarked\nshop-web-2\n");
     assert_eq!(instance.sh("docker volume ls -q; docker network ls -q --filter name=marked | wc -l"), "shop_data\n1\n");

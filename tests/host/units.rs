@@ -76,7 +76,7 @@ fn the_containers_are_stopped_when_the_machine_goes_down_also_after_a_run_that_f
     machine.sh("echo 0 >/srv/code; systemctl poweroff");
     machine.wait_off();
     machine.boot();
-    assert_eq!(machine.sh("cat /srv/calls"), "run\nstop\n");
+    assert_eq!(machine.sh("cat /srv/calls"), "run\nstop --all\n");
     machine.sh("! systemctl is-active rolecall-containers");
 }
 
@@ -103,16 +103,16 @@ fn the_grace_fits_the_services_whatever_the_units_say() {
     assert!(done.text.contains("outcome: false Changed(\"grace of the containers set\") true"), "{}", done.text);
     let show = "systemctl is-active rolecall-containers; systemctl show -P TimeoutStopUSec rolecall-containers docker; \
                 systemctl show -P ExecStop rolecall-containers | sed 's/.*\\(argv.*\\) ; ignore.*/\\1/'";
-    assert_eq!(machine.sh(show), "active\n2min\n\n1min 30s\nargv[]=/opt/my agent stop\n");
+    assert_eq!(machine.sh(show), "active\n2min\n\n1min 30s\nargv[]=/opt/my agent stop --all\n");
     assert!(machine.agent("grace 10 30").text.contains("outcome: true Unchanged true"));
     assert!(machine.agent("grace 600 900").text.contains("outcome: false Changed"));
-    assert_eq!(machine.sh(show), "active\n16min\n\n11min\nargv[]=/opt/my agent stop\n");
+    assert_eq!(machine.sh(show), "active\n16min\n\n11min\nargv[]=/opt/my agent stop --all\n");
     assert!(machine.agent("grace 600 900").text.contains("outcome: true Unchanged true"));
     machine.write("/opt/my agent", STAND_IN, "755");
     machine.sh("systemd-analyze verify rolecall-containers.service docker.service");
     // Shorter again: drop-ins follow.
     assert!(machine.agent("grace 100 100").text.contains("outcome: false Changed"));
-    assert_eq!(machine.sh(show), "active\n2min 40s\n\n2min 40s\nargv[]=/opt/my agent stop\n");
+    assert_eq!(machine.sh(show), "active\n2min 40s\n\n2min 40s\nargv[]=/opt/my agent stop --all\n");
 
     // What an administrator gives Docker is not made shorter, be it there before or after our drop-in.
     let theirs = "/etc/systemd/system/docker.service.d/10-theirs.conf";
@@ -128,7 +128,7 @@ fn the_grace_fits_the_services_whatever_the_units_say() {
     // A package brings the unit: ours makes way for it, and the one of an administrator does not.
     machine.write("/usr/lib/systemd/system/rolecall-containers.service", CONTAINERS, "644");
     assert!(machine.agent("grace 600 900").text.contains("outcome: false Changed"));
-    assert!(machine.sh(show).starts_with("active\n16min\n\n11min\nargv[]=/usr/local/bin/rolecall stop"));
+    assert!(machine.sh(show).starts_with("active\n16min\n\n11min\nargv[]=/usr/local/bin/rolecall stop --all"));
     let edited = CONTAINERS.replace("TimeoutStopSec=120", "TimeoutStopSec=130");
     machine.write("/etc/systemd/system/rolecall-containers.service", &edited, "644");
     machine.sh("systemctl daemon-reload");

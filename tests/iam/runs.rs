@@ -115,7 +115,7 @@ impl Stage {
 
     /// As before the first run, but for the journal: a role that has been refused once is not waited for.
     fn forget(&self) {
-        self.bed.rolecall(&["down"]).ready();
+        self.bed.rolecall(&["down", "--all"]).ready();
         let engine = self.bed.engine();
         for image in engine.get("/images/json").as_array().unwrap() {
             engine.ask("DELETE", &format!("/images/{}?force=1", image["Id"].as_str().unwrap()), "").unwrap();

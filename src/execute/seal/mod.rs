@@ -320,8 +320,8 @@ pub async fn check(machine: &Machine, engine: &dyn Engine) -> Result<()> {
     let containers = containers.iter().map(|one| Existing::read(one).name).collect::<Vec<_>>();
     let (networks, volumes) = (named(&networks), named(&volumes));
     for (kind, names, hint) in [
-        ("containers", containers, "rolecall down".to_owned()),
-        ("networks", networks, "rolecall down".to_owned()),
+        ("containers", containers, "rolecall down --all".to_owned()),
+        ("networks", networks, "rolecall down --all".to_owned()),
         ("volumes", volumes.clone(), format!("docker volume rm {}", volumes.join(" "))),
     ] {
         if !names.is_empty() {

@@ -288,7 +288,7 @@ async fn a_machine_with_something_of_a_project_is_refused() {
         "State": { "Status": "exited" }, "HostConfig": {}, "NetworkSettings": {} });
     engine.containers.borrow_mut().insert("1".into(), container);
     let err = check(&stage.seal.machine, &engine).await.unwrap_err();
-    assert_eq!((err.cause, err.remedy()), (Cause::InUse, "rolecall down"), "{err}");
+    assert_eq!((err.cause, err.remedy()), (Cause::InUse, "rolecall down --all"), "{err}");
     assert!(err.message.contains("app-web-1"), "{err}");
     // The unit is active, says this host.
     fs::create_dir_all(stage.path("run/systemd/system")).unwrap();
