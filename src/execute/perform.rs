@@ -22,6 +22,7 @@ use crate::{
     },
     fetch::project,
     host::{files, proxy},
+    manifest::scripts,
     plan::{Action, Step, containers as desired, ports, reconcile, render::Verdict},
     retry::Retry,
 };
@@ -93,12 +94,7 @@ pub async fn apply(cx: &Context, retry: &Retry, step: &Step, attempt: u32) -> Re
             Ok(Outcome::Changed(format!("{count} containers stopped")))
         }
         Action::Script(script) => {
-            let mut env = cx.environment.clone();
-            env.insert("ROLECALL_ATTEMPT".to_owned(), attempt.to_string());
-            let run =
-                ScriptRun { name: script.name.clone(), content: script.body.clone(), env, timeout: retry.remaining() };
-            run.run(&cx.world, retry, &cx.paths).await?;
-            cx.keep_content(&script.sha256);
+            run_script(cx, retry, script, attempt).await?;
             changed("ran to its end")
         }
         Action::Ports(check) => {
@@ -184,6 +180,15 @@ pub async fn apply(cx: &Context, retry: &Retry, step: &Step, attempt: u32) -> Re
             Ok(Outcome::Changed(format!("{gone} images removed")))
         }
     }
+}
+
+async fn run_script(cx: &Context, retry: &Retry, script: &scripts::Script, attempt: u32) -> Result<()> {
+    let mut env = cx.environment.clone();
+    env.insert("ROLECALL_ATTEMPT".to_owned(), attempt.to_string());
+    let run = ScriptRun { name: script.name.clone(), content: script.body.clone(), env, timeout: retry.remaining() };
+    run.run(&cx.world, retry, &cx.paths).await?;
+    cx.keep_content(&script.sha256);
+    Ok(())
 }
 
 /// This very program, for the unit that calls it.

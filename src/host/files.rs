@@ -102,12 +102,8 @@ pub fn create_private(folder: &Path) -> Result<()> {
 pub fn make_private(folder: &Path) -> Result<()> {
     let tighten = || {
         let mode = fs::metadata(folder)?.mode();
-        let shared = mode & 0o1000 != 0;
-        if mode & 0o077 == 0 || shared {
-            Ok(())
-        } else {
-            fs::set_permissions(folder, Permissions::from_mode(mode & 0o700))
-        }
+        let (open, shared) = (mode & 0o077 != 0, mode & 0o1000 != 0);
+        if open && !shared { fs::set_permissions(folder, Permissions::from_mode(mode & 0o700)) } else { Ok(()) }
     };
     tighten().map_err(|err| Error::io("make private", folder, &err))
 }
