@@ -170,16 +170,18 @@ pub async fn apply(cx: &Context, retry: &Retry, step: &Step, attempt: u32) -> Re
             cx.engine_and_containers(retry, "remove", &existing.name, remove).await?;
             changed("removed")
         }
-        Action::Prune { images } => {
-            let mut gone = 0;
-            for id in images {
-                // Another tag or container may still need it; the engine knows.
-                gone += usize::from(engine.remove_image(id).await.is_ok());
-            }
-            files::remove(&cx.paths.replaced())?;
-            Ok(Outcome::Changed(format!("{gone} images removed")))
-        }
+        Action::Prune { images } => prune(cx, images).await,
     }
+}
+
+async fn prune(cx: &Context, images: &[String]) -> Result<Outcome> {
+    let mut gone = 0;
+    for id in images {
+        // Another tag or container may still need it; the engine knows.
+        gone += usize::from(cx.world.engine.remove_image(id).await.is_ok());
+    }
+    files::remove(&cx.paths.replaced())?;
+    Ok(Outcome::Changed(format!("{gone} images removed")))
 }
 
 async fn run_script(cx: &Context, retry: &Retry, script: &scripts::Script, attempt: u32) -> Result<()> {
