@@ -319,6 +319,8 @@ pub trait Engine {
         platform: Option<&str>,
         login: Option<&RegistryLogin>,
     ) -> Result<LocalBoxStream<'static, Result<PullProgress>>>;
+    /// Gives an image a further name.
+    async fn tag_image(&self, image: &str, repository: &str, tag: &str) -> Result<()>;
     /// Removes an image by id, not by force.
     async fn remove_image(&self, id: &str) -> Result<()>;
 

@@ -251,11 +251,11 @@ fn what_a_registry_is_asked_for_at_each_boot_is_told() {
         assert_eq!(lines.len(), count, "{what}: {lines:#?}\n{}", baked.told());
     }
     assert!(stage.bed.agent.status()["warnings"].to_string().contains("pull_policy: always"));
-    // What the project asks for at each boot is asked for.
+    // What the project asks for at each boot is asked for, and done without if it cannot be had.
     stage.bed.aws.store(|s| s.bucket(BUCKET).objects.remove("app/bootstrap/10.sh"));
     stage.new_instance("");
-    let short = stage.bed.agent.env("ROLECALL_DEADLINE", "6s");
-    short.run(&["run"]).fails(4, "image-pull").says("app/web:1");
+    let short = stage.bed.agent.env("ROLECALL_DEADLINE", "40s");
+    short.run(&["run"]).ready().says("/app/web:1 could not be refreshed, and is used as it is");
     assert!(stage.registry.server.log().iter().all(|access| !access.target.contains("pinned")));
 }
 

@@ -69,7 +69,9 @@ impl Bake<'_> {
         let plan = |err: Error| err.step("plan");
         survey.projects.iter().try_for_each(ports::check).map_err(plan)?;
         let platform = std::env::var("DOCKER_DEFAULT_PLATFORM").ok().filter(|platform| !platform.is_empty());
-        let needs = images::of_projects(&survey.projects, platform.as_deref()).map_err(plan)?;
+        let needs =
+            images::of_projects(&survey.projects, platform.as_deref(), &survey.prepared.manifest.extension.mirrors)
+                .map_err(plan)?;
         let steps = bake_steps(&survey.prepared, &facts.instance_id, &needs);
         let watching = Rc::clone(self.reporter);
         let watcher = Box::new(move |progress| watching.borrow_mut().progress(progress));

@@ -155,7 +155,9 @@ impl Session {
         let outside = (self.world.clone(), self.retry.clone(), self.paths.clone());
         let docker_host = self.settings.env.get("DOCKER_HOST");
         let origin = (facts.clone(), input.trust.clone());
-        Ok(Context::new(outside, environment, credentials, docker_host, origin, journal, watcher))
+        let mut cx = Context::new(outside, environment, credentials, docker_host, origin, journal, watcher);
+        cx.mirrors = prepared.manifest.extension.mirrors.clone();
+        Ok(cx)
     }
 }
 

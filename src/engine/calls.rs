@@ -153,6 +153,12 @@ impl Engine for DockerEngine {
         streams::pull(connection, &self.host, image, platform, login)
     }
 
+    async fn tag_image(&self, image: &str, repository: &str, tag: &str) -> Result<()> {
+        let options = query::TagImageOptionsBuilder::new().repo(repository).tag(tag).build();
+        let answer = self.docker(None).await?.tag_image(image, Some(options)).await;
+        answer.map_err(|err| self.fail("tag", &Subject::Image(image), err))
+    }
+
     async fn remove_image(&self, id: &str) -> Result<()> {
         let answer = found(self.docker(None).await?.remove_image(id, None::<query::RemoveImageOptions>, None).await);
         answer.map(drop).map_err(|err| self.fail("remove", &Subject::Image(id), err))

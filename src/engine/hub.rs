@@ -26,14 +26,13 @@ impl Hub {
         S: Stream<Item = Sent> + Send + 'static,
     {
         let known = self.0.borrow().as_ref().filter(|(known, _)| known == filter).and_then(|(_, all)| all.upgrade());
-        let receiver = match known {
-            Some(sender) => sender.subscribe(),
-            None => {
-                let (sender, receiver) = broadcast::channel(BEHIND);
-                self.0.replace(Some((filter.to_vec(), sender.downgrade())));
-                tokio::spawn(forward(open(), sender));
-                receiver
-            }
+        let receiver = if let Some(sender) = known {
+            sender.subscribe()
+        } else {
+            let (sender, receiver) = broadcast::channel(BEHIND);
+            self.0.replace(Some((filter.to_vec(), sender.downgrade())));
+            tokio::spawn(forward(open(), sender));
+            receiver
         };
         received(receiver).boxed_local()
     }
@@ -77,8 +76,8 @@ mod tests {
 
     use super::*;
 
-    fn event(container: &str) -> Sent {
-        Ok(EngineEvent { container: container.into(), action: "start".into() })
+    fn event(container: &str) -> EngineEvent {
+        EngineEvent { container: container.into(), action: "start".into() }
     }
 
     #[tokio::test]
@@ -88,7 +87,7 @@ mod tests {
         let follow = || {
             hub.follow(&filter, || {
                 opened.set(opened.get() + 1);
-                stream::iter([event("1"), event("2")])
+                stream::iter([Ok(event("1")), Ok(event("2"))])
             })
         };
         let (mut first, mut second) = (follow(), follow());

@@ -22,7 +22,7 @@ use crate::{
     },
     facts::Facts,
     fetch,
-    manifest::extension::DockerSettings,
+    manifest::extension::{DockerSettings, Mirrors},
     paths::Paths,
     plan::{
         Action, Step, labels,
@@ -73,6 +73,8 @@ pub struct Context {
     pub environment: BTreeMap<String, String>,
     /// Credentials for registries.
     pub credentials: Rc<Credentials>,
+    /// Registries that images are pulled from in place of their own.
+    pub mirrors: Mirrors,
     /// `DOCKER_HOST`, where it is set.
     pub docker_host: Option<String>,
     /// For whom further things are fetched, and what is accepted.
@@ -106,6 +108,7 @@ impl Context {
             paths,
             environment,
             credentials: Rc::new(credentials),
+            mirrors: Mirrors::default(),
             docker_host: docker_host.map(str::to_owned),
             origin,
             launch: OnceCell::new(),
@@ -224,7 +227,8 @@ impl Context {
             Some(launch) => launch.info.clone(),
             None => self.engine(retry, "look at", "the engine", async |_| self.world.engine.info().await).await?,
         };
-        Ok(Images::new(self.world.clone(), retry.clone(), Rc::clone(&self.credentials), &info))
+        let images = Images::new(self.world.clone(), retry.clone(), Rc::clone(&self.credentials), &info);
+        Ok(images.through(self.mirrors.clone()))
     }
 
     /// Remembers which container has a name now.

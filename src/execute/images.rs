@@ -13,6 +13,7 @@ use crate::{
     error::{Cause, Error, Exit, Result},
     execute::{credentials::Credentials, host_logins},
     image_ref::ImageRef,
+    manifest::extension::Mirrors,
     plan::{PullPolicy, images::ImageNeed},
     redact::hide,
     retry::{Policy, Retry, seconds},
@@ -57,6 +58,7 @@ pub struct Images {
     world: World,
     retry: Retry,
     credentials: Rc<Credentials>,
+    mirrors: Mirrors,
     architecture: String,
 }
 
@@ -64,7 +66,13 @@ impl Images {
     /// For the engine of `world`, whose answer to `GET /info` is `info`.
     pub fn new(world: World, retry: Retry, credentials: Rc<Credentials>, info: &Value) -> Self {
         let architecture = normal(info["Architecture"].as_str().unwrap_or_default()).to_owned();
-        Self { world, retry, credentials, architecture }
+        Self { world, retry, credentials, mirrors: Mirrors::default(), architecture }
+    }
+
+    /// The same, through these mirrors.
+    #[must_use]
+    pub fn through(self, mirrors: Mirrors) -> Self {
+        Self { mirrors, ..self }
     }
 
     /// Whether an image has to be pulled, as far as the engine alone can tell.
@@ -115,7 +123,9 @@ impl Images {
         if !self.must_pull(need).await? {
             return Ok((present, None));
         }
-        match self.brought(need, &self.retry.clone().sooner(self.world.clock.now() + REFRESH_PATIENCE)).await {
+        // The containers are still to be started in what is left.
+        let patience = self.retry.remaining().map_or(REFRESH_PATIENCE, |left| REFRESH_PATIENCE.min(left / 4));
+        match self.brought(need, &self.retry.clone().sooner(self.world.clock.now() + patience)).await {
             Ok(image) => Ok((image, None)),
             Err(err) if err.exit() == Exit::Integrity || err.cause == Cause::DiskFull => Err(err),
             Err(err) => Ok((present, Some(err))),
@@ -162,10 +172,13 @@ impl Images {
     async fn pull(&self, need: &ImageNeed, last: &RefCell<Option<String>>) -> Result<Image> {
         let clock = &self.world.clock;
         let reference = ImageRef::parse(&need.image)?;
-        let login = self.login(&reference).await?;
+        // What is pinned and has a mirror is known by the mirror's name, and asked for by it.
+        let mirror = self.mirrors.of(&need.image).filter(|_| reference.digest.is_none());
+        let source = mirror.as_deref().unwrap_or(&need.image);
+        let login = self.login(&ImageRef::parse(source)?).await?;
         let start = clock.now();
-        info!(image = need.image, "pulling {}", need.image);
-        let mut messages = self.world.engine.pull(&need.image, need.platform.as_deref(), login.as_ref()).await?;
+        info!(image = need.image, "pulling {source}");
+        let mut messages = self.world.engine.pull(source, need.platform.as_deref(), login.as_ref()).await?;
         let mut progress = Progress::default();
         let mut told = start;
         loop {
@@ -190,6 +203,9 @@ impl Images {
         if !progress.complete {
             let message = format!("could not pull image {}: the engine's answer broke off", need.image);
             return Err(Error::new(Cause::ImagePull, message).transient());
+        }
+        if mirror.is_some() {
+            self.world.engine.tag_image(source, &reference.repository(), reference.version()).await?;
         }
         let image = self.verified(need, &reference).await?;
         let size = image["Size"].as_u64().unwrap_or_default();

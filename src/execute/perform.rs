@@ -23,7 +23,7 @@ use crate::{
     fetch::project,
     host::{files, proxy},
     manifest::scripts,
-    plan::{Action, Step, containers as desired, ports, reconcile, render::Verdict},
+    plan::{Action, Step, containers as desired, images::ImageNeed, ports, reconcile, render::Verdict},
     retry::Retry,
 };
 
@@ -103,21 +103,7 @@ pub async fn apply(cx: &Context, retry: &Retry, step: &Step, attempt: u32) -> Re
             Ok(Outcome::Unchanged)
         }
         Action::Unit(grace) => units::apply(&machine(), &binary()?, *grace).await,
-        Action::Image(need) => {
-            let images = cx.images(retry).await?;
-            let Some(before) = images.present(need).await? else {
-                images.ensure(need).await?;
-                return changed("pulled");
-            };
-            let id = before.id.clone();
-            let (image, stale) = images.refresh(need, before).await?;
-            if let Some(err) = stale {
-                let told = format!("image {} could not be refreshed, and is used as it is: {err}", need.image);
-                warn!(image = need.image, cause = err.cause.code(), "{told}");
-                cx.tell(Progress::Warning(told));
-            }
-            if image.id == id { Ok(Outcome::Unchanged) } else { changed("pulled") }
-        }
+        Action::Image(need) => image(cx, retry, need).await,
         Action::Network(network) => {
             let project = cx.project()?.name.clone();
             cx.engine(retry, "create", &network.name, async |_| {
@@ -191,6 +177,24 @@ async fn run_script(cx: &Context, retry: &Retry, script: &scripts::Script, attem
     run.run(&cx.world, retry, &cx.paths).await?;
     cx.keep_content(&script.sha256);
     Ok(())
+}
+
+/// Brings an image, or a newer one than the engine has if that is asked for and can be had.
+async fn image(cx: &Context, retry: &Retry, need: &ImageNeed) -> Result<Outcome> {
+    let pulled = || Outcome::Changed("pulled".to_owned());
+    let images = cx.images(retry).await?;
+    let Some(before) = images.present(need).await? else {
+        images.ensure(need).await?;
+        return Ok(pulled());
+    };
+    let id = before.id.clone();
+    let (image, stale) = images.refresh(need, before).await?;
+    if let Some(err) = stale {
+        let told = format!("image {} could not be refreshed, and is used as it is: {err}", need.image);
+        warn!(image = need.image, cause = err.cause.code(), "{told}");
+        cx.tell(Progress::Warning(told));
+    }
+    Ok(if image.id == id { Outcome::Unchanged } else { pulled() })
 }
 
 /// This very program, for the unit that calls it.

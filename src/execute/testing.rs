@@ -229,6 +229,10 @@ impl Engine for MemoryEngine {
         }
     }
 
+    async fn tag_image(&self, image: &str, repository: &str, tag: &str) -> Result<()> {
+        self.call(format!("tag {image} {repository}:{tag}"), || Ok(()))
+    }
+
     async fn remove_image(&self, _: &str) -> Result<()> {
         Ok(())
     }
@@ -316,6 +320,7 @@ pub(crate) fn options(api: (u32, u32)) -> crate::plan::containers::Options<'stat
         containers_dir: None,
         log_rotation: false,
         platform: None,
+        mirrors: Default::default(),
         proxies: BTreeMap::new(),
         key: crate::redact::Secret::new("key".to_owned()),
         secrets_dir: None,

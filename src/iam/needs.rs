@@ -12,7 +12,7 @@ use crate::{
     error::{Cause, Error, Result},
     image_ref::ImageRef,
     manifest::{
-        extension::{Extension, Install},
+        extension::{Extension, Install, Mirrors},
         variables::Reference,
     },
     settings::Source,
@@ -44,6 +44,9 @@ pub struct Needs<'a> {
     versions: BTreeSet<String>,
     parameters: BTreeSet<String>,
     secrets: BTreeSet<String>,
+    /// Repositories of pull-through caches.
+    imported: BTreeSet<String>,
+    mirrors: Mirrors,
     repositories: BTreeSet<String>,
 }
 
@@ -66,6 +69,8 @@ impl<'a> Needs<'a> {
             versions: BTreeSet::new(),
             parameters: BTreeSet::new(),
             secrets: BTreeSet::new(),
+            imported: BTreeSet::new(),
+            mirrors: Mirrors::default(),
             repositories: BTreeSet::new(),
         };
         match source {
@@ -113,6 +118,7 @@ impl<'a> Needs<'a> {
                 Reference::Object(uri) => self.named(&what, uri)?,
             }
         }
+        self.mirrors = extension.mirrors.clone();
         for uri in &extension.registries {
             self.named("x-rolecall.registries", uri)?;
         }
@@ -148,6 +154,8 @@ impl<'a> Needs<'a> {
         };
         let login = Statement::new("LogInToRegistry", &["ecr:GetAuthorizationToken"], any());
         let pull = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"];
+        // What a pull-through cache asks of who pulls an image for the first time.
+        let import = ["ecr:BatchImportUpstreamImage", "ecr:CreateRepository"];
         let hooks = ["autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat"];
         let groups = self.besides.groups.iter().map(|name| {
             self.scope.arn("autoscaling", &format!("autoScalingGroup:*:autoScalingGroupName/{}", written(name)))
@@ -164,6 +172,7 @@ impl<'a> Needs<'a> {
             (!self.besides.kms_keys.is_empty()).then(|| self.decrypt()),
             (!self.repositories.is_empty()).then_some(login),
             Some(Statement::new("PullImages", &pull, all(&self.repositories))),
+            Some(Statement::new("ImportImages", &import, all(&self.imported))),
             Some(Statement::new("CompleteHooks", &hooks, groups)),
         ];
         Policy(statements.into_iter().flatten().filter(|statement| !statement.resources.is_empty()).collect())
@@ -276,12 +285,17 @@ impl<'a> Needs<'a> {
 
     fn image(&mut self, service: &str, image: &str) -> Result<()> {
         // A permission is for a repository, whatever is pulled of it.
-        let reference = ImageRef::parse(image.split('@').next().unwrap_or_default())?;
+        let image = image.split('@').next().unwrap_or_default();
+        let mirror = self.mirrors.of(image);
+        let reference = ImageRef::parse(mirror.as_deref().unwrap_or(image))?;
         let (registry, path) = (&reference.registry, &reference.path);
         self.unknown.check(&format!("the image of service '{service}'"), &format!("{registry}/{path}"))?;
         let Some((account, region)) = reference.ecr() else { return Ok(()) };
         let (region, account) = (written(region), written(account));
         let arn = self.scope.arn_of("ecr", &region, &account, &format!("repository/{}", written(path)));
+        if mirror.is_some() {
+            self.imported.insert(arn.clone());
+        }
         self.repositories.insert(arn);
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! `x-rolecall`: what a host needs beyond Compose, typed.
 
+mod mirrors;
 mod package;
 
 use std::{path::PathBuf, time::Duration};
@@ -12,6 +13,7 @@ use super::{
     variables::Reference,
 };
 use crate::compose::{self, node::Node};
+pub use mirrors::{Mirror, Mirrors};
 
 /// How long services may take to become ready, unless `ready.timeout` says otherwise.
 pub const READY_TIMEOUT: Duration = Duration::from_secs(20 * 60);
@@ -45,6 +47,8 @@ pub struct Extension {
     pub host: HostSettings,
     /// Where credentials for registries are kept: URIs of docker config.json files.
     pub registries: Vec<String>,
+    /// Registries that images are pulled from in place of their own.
+    pub mirrors: Mirrors,
     /// When services are ready.
     pub ready: Readiness,
 }
@@ -154,7 +158,7 @@ impl Extension {
             if let Some(host) = top.get("host") {
                 extension.host = host_settings(host, &mut faults);
             }
-            extension.registries = registries(&top, &mut faults);
+            (extension.registries, extension.mirrors) = registries(&top, &mut faults);
             if let Some(ready) = top.get("ready") {
                 extension.ready = readiness(ready, &mut faults);
             }
@@ -234,22 +238,35 @@ fn docker_settings(node: &Node, faults: &mut Faults) -> DockerSettings {
     docker
 }
 
-fn registries(top: &Section<'_>, faults: &mut Faults) -> Vec<String> {
-    let Some(node) = top.get("registries") else { return Vec::new() };
+fn registries(top: &Section<'_>, faults: &mut Faults) -> (Vec<String>, Mirrors) {
+    let Some(node) = top.get("registries") else { return Default::default() };
     let Some(items) = node.as_seq() else {
         faults.push(expected(node, "x-rolecall.registries", "a list"));
-        return Vec::new();
+        return Default::default();
     };
-    let mut found = Vec::new();
+    let (mut found, mut mirrors) = (Vec::new(), Vec::new());
     for (index, item) in items.iter().enumerate() {
         let path = format!("x-rolecall.registries[{index}]");
-        let Some(section) = Section::new(item, &path, &["auth"], faults) else { continue };
-        match section.text("auth", faults) {
-            Some(uri) => found.push(uri),
-            None => faults.push(item.fault(path, "needs 'auth', the address of a docker config.json")),
+        let Some(section) = Section::new(item, &path, &["auth", "from", "to"], faults) else { continue };
+        let auth = section.text("auth", faults);
+        let mut prefix = |key: &str| {
+            let text = section.text(key, faults)?;
+            let read = mirrors::prefix(&text);
+            read.map_err(|why| faults.push(section.get(key).unwrap_or(item).fault(section.path(key), why))).ok()
+        };
+        match (prefix("from"), prefix("to")) {
+            (Some(from), Some(to)) => mirrors.push(Mirror { from, to }),
+            _ if section.get("from").is_some() != section.get("to").is_some() => {
+                faults.push(item.fault(&path, "needs both 'from' and 'to', the registry to pull from in its place"));
+            }
+            (None, None) if auth.is_none() && section.get("from").is_none() => {
+                faults.push(item.fault(&path, "needs 'auth', the address of a docker config.json, or 'from' and 'to'"));
+            }
+            _ => {}
         }
+        found.extend(auth);
     }
-    found
+    (found, Mirrors::new(mirrors))
 }
 
 fn readiness(node: &Node, faults: &mut Faults) -> Readiness {

@@ -6,6 +6,7 @@ use crate::{
     compose::Project,
     error::Result,
     image_ref::ImageRef,
+    manifest::extension::Mirrors,
     plan::{
         PullPolicy,
         containers::{self, Desired},
@@ -43,7 +44,7 @@ pub fn needs(desired: &[Desired]) -> Vec<ImageNeed> {
 ///
 /// # Errors
 /// `manifest-invalid` for a service that cannot be had, as a run would say.
-pub fn of_projects(projects: &[Project], platform: Option<&str>) -> Result<Vec<ImageNeed>> {
+pub fn of_projects(projects: &[Project], platform: Option<&str>, mirrors: &Mirrors) -> Result<Vec<ImageNeed>> {
     let mut uses = Vec::new();
     for project in projects {
         for service in project.services.values().filter(|service| service.replicas() > 0) {
@@ -53,6 +54,7 @@ pub fn of_projects(projects: &[Project], platform: Option<&str>) -> Result<Vec<I
             let own = Some(service.platform.clone()).filter(|own| !own.is_empty());
             let image = containers::image_name(project, service);
             ImageRef::parse(&image)?;
+            let image = mirrors.known_as(&image);
             uses.push(Use {
                 service: &service.name,
                 image,

@@ -229,9 +229,10 @@ fn bereft(desired: &Desired, existing: &Existing, there: &There) -> Option<Strin
         at.is_some_and(|at| !at.is_empty() && there.networks.get(*name) != Some(at))
     });
     if let Some(network) = lost {
-        return Some(match there.networks.contains_key(network) {
-            true => format!("it is not connected to network {network}"),
-            false => format!("network {network} does not exist any more"),
+        return Some(if there.networks.contains_key(network) {
+            format!("it is not connected to network {network}")
+        } else {
+            format!("network {network} does not exist any more")
         });
     }
     if existing.is_up() {

@@ -76,6 +76,9 @@ impl Engine for Absent {
     ) -> Result<LocalBoxStream<'static, Result<PullProgress>>> {
         unreachable!("not played")
     }
+    async fn tag_image(&self, _: &str, _: &str, _: &str) -> Result<()> {
+        unreachable!("not played")
+    }
     async fn remove_image(&self, _: &str) -> Result<()> {
         unreachable!("not played")
     }

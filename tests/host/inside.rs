@@ -238,6 +238,9 @@ impl Engine for Nothing {
     ) -> Result<LocalBoxStream<'static, Result<PullProgress>>> {
         nothing()
     }
+    async fn tag_image(&self, _: &str, _: &str, _: &str) -> Result<()> {
+        nothing()
+    }
     async fn remove_image(&self, _: &str) -> Result<()> {
         nothing()
     }

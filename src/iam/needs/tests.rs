@@ -229,3 +229,19 @@ fn an_address_that_a_run_would_refuse_is_refused_here() {
     let says = "x-rolecall.registries: https://x.test/cfg is not a single s3:// object or file";
     assert_eq!((err.cause, err.message.as_str()), (Cause::SourceRefused, says));
 }
+
+#[test]
+fn pull_through_cache_may_import_images() {
+    let text = "
+services:
+  web: { image: 'nginx:1' }
+  own: { image: 'quay.io/a/b:1' }
+x-rolecall:
+  registries: [{ from: docker.io, to: 123456789012.dkr.ecr.eu-west-1.amazonaws.com/docker-hub }]
+";
+    let policy = policy(text);
+    let repository = "arn:aws:ecr:eu-west-1:123456789012:repository/docker-hub/library/nginx";
+    assert_eq!(resources(&policy, "PullImages"), repository);
+    assert_eq!(resources(&policy, "ImportImages"), repository);
+    assert_eq!(resources(&policy, "LogInToRegistry"), "*");
+}

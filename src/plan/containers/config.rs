@@ -37,7 +37,7 @@ pub(super) fn config(project: &Project, service: &ServiceConfig, options: &Optio
         .keep("AttachStdout", true)
         .keep("AttachStderr", true)
         .some("Cmd", service.command.clone())
-        .keep("Image", image_name(project, service))
+        .keep("Image", options.mirrors.known_as(&image_name(project, service)))
         .set("WorkingDir", service.working_dir.clone())
         .some("Entrypoint", service.entrypoint.clone())
         .set("NetworkDisabled", service.network_mode == "disabled")

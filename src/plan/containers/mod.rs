@@ -35,6 +35,7 @@ use crate::{
         service_hash,
     },
     error::Result,
+    manifest::extension::Mirrors,
     plan::{json::texts, labels, reconcile, unsupported},
     redact::Secret,
     world::ApiVersion,
@@ -62,6 +63,8 @@ pub struct Options<'a> {
     pub log_rotation: bool,
     /// Platform of services that name none: `DOCKER_DEFAULT_PLATFORM`.
     pub platform: Option<String>,
+    /// Registries that images are pulled from in place of their own.
+    pub mirrors: Mirrors,
     /// Proxy variables that Docker's own clients give to each container.
     pub proxies: BTreeMap<String, String>,
     /// What the checksums over configs and secrets are keyed with: a label can be read by more than a secret can.
@@ -244,7 +247,7 @@ pub fn container(
         project: project.name.clone(),
         service: service.name.clone(),
         number,
-        image: image_name(project, service),
+        image: options.mirrors.known_as(&image_name(project, service)),
         platform,
         pull_policy: service.pull_policy.clone(),
         hash,

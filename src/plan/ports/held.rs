@@ -65,12 +65,12 @@ fn obstacle<'a>(
     occupants: Option<&'a [Occupant]>,
 ) -> Option<Obstacle<'a>> {
     let in_the_way = listeners.iter().filter(|listener| request.port.is_held_by(listener));
-    let listening = in_the_way.filter_map(|listener| match occupants {
-        Some(occupants) => behind(check, request, listener, occupants),
-        None => {
-            let engine = listener.holder.as_ref().is_some_and(|h| is_engine(&h.name) || h.container.is_some());
-            (!engine).then_some(Obstacle::Process(listener))
+    let listening = in_the_way.filter_map(|listener| {
+        if let Some(occupants) = occupants {
+            return behind(check, request, listener, occupants);
         }
+        let engine = listener.holder.as_ref().is_some_and(|h| is_engine(&h.name) || h.container.is_some());
+        (!engine).then_some(Obstacle::Process(listener))
     });
     // Without its proxy an engine publishes ports by the packet filter alone, so that no socket shows them.
     let published = occupants

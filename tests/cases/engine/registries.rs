@@ -6,7 +6,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::support::{
-    bed::Bed,
+    bed::{BUCKET, Bed},
     http::{Fault, Kind},
     image::Image,
     registry::{Registry, error},
@@ -118,7 +118,7 @@ fn login_of_root_on_the_host_is_used() {
     let run = bed.run().ready();
     assert!(!run.stderr.contains("right-password"), "{}", run.told());
     // As with a credential helper, which a folder in PATH has.
-    bed.rolecall(&["down"]).ready();
+    bed.rolecall(&["down", "--all"]).ready();
     let image = registry.push("app/other", "1", &Image::web());
     bed.compose("shop", &one(&image, ""));
     let entries = format!(r#"{{ "auths": {{ "{0}": {{}} }}, "credsStore": "test" }}"#, registry.server.addr);
@@ -133,4 +133,25 @@ fn login_of_root_on_the_host_is_used() {
     let path = format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", helper.parent().unwrap().display());
     let run = bed.agent.env("PATH", path).run(&["run"]).ready();
     assert!(!run.stderr.contains("right-password"), "{}", run.told());
+}
+
+#[test]
+fn images_are_pulled_through_a_mirror_under_their_own_names() {
+    let bed = Bed::new();
+    let (registry, content) = (Registry::start(), Image::web());
+    registry.push("docker-hub/library/web", "1", &content);
+    registry.require("user", "right");
+    let pinned = format!("pinned@{}", content.digest);
+    registry.push("docker-hub/library/pinned", "1", &content);
+    bed.aws.put(BUCKET, "deploy/dockercfg", registry.docker_config("user", "right"));
+    let (mirror, grace) = (format!("{}/docker-hub", registry.server.addr), "stop_grace_period: 1s");
+    let compose = format!(
+        "services:\n  web: {{ image: 'web:1', {grace} }}\n  pinned: {{ image: '{pinned}', {grace} }}\nx-rolecall:\n  registries:\n    - {{ \
+         auth: 's3://{BUCKET}/deploy/dockercfg' }}\n    - {{ from: docker.io, to: '{mirror}' }}\n"
+    );
+    bed.compose("shop", &compose);
+    bed.run().ready().says(&format!("pulling {mirror}/library/web:1"));
+    assert_eq!(bed.engine().inspect("shop-web-1")["Config"]["Image"], "web:1");
+    assert_eq!(running(&bed, "shop-pinned-1"), true);
+    bed.run().ready().says("nothing to do");
 }
