@@ -7,11 +7,12 @@ b=/usr/local/bin/rolecall p=/usr/bin/rolecall e=/etc/rolecall/env f=/var/lib/rol
 d=/etc/systemd/system/$u
 trap 'echo "rolecall: FAILED cause=io step=bootstrap need=\"space in /etc and /var\" hint=\"see above\""' EXIT
 # A package's binary serves where the checksum fits.
-[ -x $b ] || [ ! -x $p ] || case $(sha256sum $p) in ${ROLECALL_SHA256-}*) b=$p ;; esac
+eval "s=\${ROLECALL_SHA256_$(uname -m | tr '[:lower:]' '[:upper:]')-${ROLECALL_SHA256-}}"
+[ -x $b ] || [ ! -x $p ] || case $(sha256sum $p | cut -c-64) in "${s:-"$(sha256sum $p | cut -c-64)"}") b=$p ;; esac
 mkdir -p ${e%/*} ${f%/*}
 (
 	umask 077
-	set | sed -nE 's/^((ROLECALL|AWS_(ENDPOINT_URL|EC2_METADATA|CA_BUNDLE|(DEFAULT_)?REGION)|SSL_CERT|DOCKER_HOST)[A-Z0-9_]*|[A-Za-z]+_(PROXY|proxy))=.*/\1/p' |
+	set | sed -nE 's/^((ROLECALL|AWS_(ENDPOINT_URL|EC2_METADATA|USE_(DUALSTACK|FIPS)_ENDPOINT|CA_BUNDLE|(DEFAULT_)?REGION)|SSL_CERT|DOCKER_HOST)[A-Z0-9_]*|[A-Za-z]+_(PROXY|proxy))=.*/\1/p' |
 		while read -r n; do
 			printf '%s="%s"\n' "$n" "$(eval "printf %s \"\${$n-}\"" | sed 's/["\\`$]/\\&/g')"
 		done >$e.new
@@ -20,8 +21,11 @@ mkdir -p ${e%/*} ${f%/*}
 set -a
 . $e
 eval "$(sed -n 's/^[A-Z]*_PROXY=/\L&/p' $e)"
-t=$b.new a=$(uname -m) s=$ROLECALL_SHA256 c=${AWS_CA_BUNDLE:-$SSL_CERT_FILE}
+t=$b.new a=$(uname -m) c=${AWS_CA_BUNDLE:-$SSL_CERT_FILE}
 u=$(echo "$ROLECALL_URL" | sed "s/{arch}/$a/g")
+# For a fleet of several architectures, each has a sum of its own.
+eval "s=\${ROLECALL_SHA256_$(echo $a | tr '[:lower:]' '[:upper:]'):-$ROLECALL_SHA256}"
+s=$(echo "$s" | tr A-F a-f)
 fail() {
 	echo "rolecall: FAILED cause=$2 step=bootstrap need=\"$3\" hint=\"$4\"" >&2
 	rm -f $t
@@ -30,14 +34,26 @@ fail() {
 if command -v curl; then
 	g="curl -fsSL --connect-timeout 10 -y 60 ${c:+--cacert $c} -o"
 elif command -v wget; then
-	g="wget -nv -t 1 -T 60 ${c:+--ca-certificate=$c} -O"
+	g="wget -S -nv -t 1 -T 60 ${c:+--ca-certificate=$c} -O"
 fi >/dev/null
 get() {
 	[ "$g" ] || fail 2 tool-missing curl "bake in curl or wget"
 	p=${1%%\?*}
 	for n in 1 2 4 8 16 32 60 0; do
-		x=$($g $t "$1" 2>&1) && return
+		# What begins encrypted stays so: a redirect to http could bring anybody's binary and checksum.
+		case $g$1 in
+		curl*https:*) o=--proto-redir\ =https ;;
+		wget*https:*) o=--max-redirect=0 ;;
+		*) o= ;;
+		esac
+		x=$($g $t $o "$1" 2>&1) && return
+		l=$(echo "$x" | sed -n 's/^ *[Ll]ocation: \([^ ]*\).*/\1/p' | sed '$!d')
+		case $o$l in
+		--max*https:*) set -- "$l" && continue ;;
+		--max*http:*) fail 4 source-denied "$p" "it redirects to http" ;;
+		esac
 		case $x in
+		*\(1\)\ Prot*) fail 4 source-denied "$p" "it redirects to http" ;;
 		*[R:]\ 404*) fail 4 source-not-found "$p" "correct ROLECALL_URL" ;;
 		*[R:]\ 403*) fail 4 source-denied "$p" "make it public or presign it" ;;
 		*\(23\)* | *o\ space*) fail 1 disk-full "space in ${b%/*}" "grow the volume" ;;
@@ -48,7 +64,7 @@ get() {
 }
 sum() { sha256sum $1 | cut -c-64; }
 runs() { $1 --version >/dev/null 2>&1 || fail 1 exec "a binary for $a" "$1 does not run: check ROLECALL_URL and noexec"; }
-[ ! -x $b ] || case $(sum $b) in $s*) runs $b; exit ;; esac
+[ ! -x $b ] || case ${s:-$(sum $b)} in "$(sum $b)") runs $b; exit ;; esac
 [ "$u" ] || fail 2 usage ROLECALL_URL "set it or bake in $b"
 true >$t || fail 1 io "a writable ${b%/*}" "bake in $b"
 [ "$s" ] || {
@@ -57,7 +73,7 @@ true >$t || fail 1 io "a writable ${b%/*}" "bake in $b"
 	: "${s:=in $p}"
 }
 get "$u"
-[ "$(sum $t)" = "$(echo $s | tr A-F a-f)" ] || fail 5 checksum-mismatch "sha256 $s" "$p has $(sum $t)"
+[ "$(sum $t)" = "$(echo "$s" | tr A-F a-f)" ] || fail 5 checksum-mismatch "sha256 $s" "$p has $(sum $t)"
 chmod 755 $t
 runs $t
 sync

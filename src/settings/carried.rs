@@ -15,6 +15,8 @@ type Check = fn(&str) -> Result<String>;
 const CARRIED: &[(&str, Check)] = &[
     ("ROLECALL_URL", binary),
     ("ROLECALL_SHA256", sha256),
+    ("ROLECALL_SHA256_X86_64", sha256),
+    ("ROLECALL_SHA256_AARCH64", sha256),
     ("ROLECALL_WAIT", wait),
     ("ROLECALL_SOURCE", |v| Source::parse(v).and(as_it_is(v))),
     ("ROLECALL_ROLES", |v| roles(v).and(as_it_is(v))),
@@ -22,6 +24,7 @@ const CARRIED: &[(&str, Check)] = &[
     ("ROLECALL_TAG_PREFIX", as_it_is),
     ("ROLECALL_BUCKET_OWNERS", |v| values::owners(v).and(as_it_is(v))),
     ("ROLECALL_PUBLIC_KEY", |v| values::public_keys(v).and(as_it_is(v))),
+    ("ROLECALL_TRUST_TAGS", |v| values::yes_or_no(v).and(as_it_is(v))),
     ("ROLECALL_STATE_DIR", path),
     ("ROLECALL_DEADLINE", |v| values::deadline(v).and(as_it_is(v))),
     ("ROLECALL_REMOVE_ORPHANS", |v| one_of(v, &["true", "false", "1", "0", "yes", "no"])),
@@ -33,6 +36,8 @@ const CARRIED: &[(&str, Check)] = &[
     ("AWS_DEFAULT_REGION", word),
     ("AWS_CA_BUNDLE", certificates),
     ("AWS_ENDPOINT_URL", address),
+    ("AWS_USE_DUALSTACK_ENDPOINT", |v| one_of(v, &["true", "false"])),
+    ("AWS_USE_FIPS_ENDPOINT", |v| one_of(v, &["true", "false"])),
     ("AWS_EC2_METADATA_SERVICE_ENDPOINT", address),
     ("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", |v| one_of(v, &["IPv4", "IPv6"])),
     ("AWS_EC2_METADATA_DISABLED", |v| one_of(v, &["true", "false"])),
@@ -100,7 +105,7 @@ fn unknown(name: &str) -> Error {
     }
     let near = did_you_mean(name, names());
     usage(format!("{name} is no setting that user-data carries to a run{near}"))
-        .hint("ROLECALL_*, AWS_ENDPOINT_URL*, AWS_EC2_METADATA_*, AWS_REGION, AWS_CA_BUNDLE, SSL_CERT_*, DOCKER_HOST and proxies are carried; docs/user-data.md lists them")
+        .hint("ROLECALL_*, AWS_ENDPOINT_URL*, AWS_EC2_METADATA_*, AWS_REGION, AWS_USE_DUALSTACK_ENDPOINT, AWS_USE_FIPS_ENDPOINT, AWS_CA_BUNDLE, SSL_CERT_*, DOCKER_HOST and proxies are carried; docs/user-data.md lists them")
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "it is a check as the others are")]

@@ -29,13 +29,23 @@ pub(super) struct ConfigFile {
     pub(super) bucket_owners: Option<String>,
     #[serde(default, deserialize_with = "words")]
     pub(super) public_key: Option<String>,
+    pub(super) trust_tags: Option<bool>,
     pub(super) state_dir: Option<String>,
     #[serde(default, deserialize_with = "words")]
     pub(super) deadline: Option<String>,
 }
 
-const KEYS: [&str; 8] =
-    ["source", "roles", "environment", "tag-prefix", "bucket-owners", "public-key", "state-dir", "deadline"];
+const KEYS: [&str; 9] = [
+    "source",
+    "roles",
+    "environment",
+    "tag-prefix",
+    "bucket-owners",
+    "public-key",
+    "trust-tags",
+    "state-dir",
+    "deadline",
+];
 
 impl ConfigFile {
     /// Reads the file; one that is not there holds nothing.

@@ -32,6 +32,27 @@ impl Env {
         self.get("AWS_ENDPOINT_URL_S3").or_else(|| self.get("AWS_ENDPOINT_URL"))
     }
 
+    /// Whether S3 is that of AWS, which checks the owner of a bucket: also by a dual-stack, FIPS or VPC endpoint.
+    pub fn s3_is_aws(&self) -> bool {
+        /// Domains of the partitions, as in the `dnsSuffix` and `dualStackDnsSuffix` of the SDK's own endpoint rules.
+        const DOMAINS: [&str; 10] = [
+            "amazonaws.com",
+            "api.aws",
+            "amazonaws.com.cn",
+            "api.amazonwebservices.com.cn",
+            "amazonaws.eu",
+            "api.amazonwebservices.eu",
+            "c2s.ic.gov",
+            "sc2s.sgov.gov",
+            "csp.hci.ic.gov",
+            "cloud.adc-e.uk",
+        ];
+        let Some(endpoint) = self.s3_endpoint() else { return true };
+        let url = url::Url::parse(endpoint).ok();
+        let host = url.as_ref().and_then(url::Url::host_str).unwrap_or_default().trim_end_matches('.');
+        DOMAINS.iter().any(|domain| host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.')))
+    }
+
     /// The region that the environment names.
     pub fn region(&self) -> Option<&str> {
         self.get("AWS_REGION").or_else(|| self.get("AWS_DEFAULT_REGION"))

@@ -51,7 +51,8 @@ impl Settings {
                 .hint(format!("set tag {} to s3://bucket/key, or give --source", self.tags.source)));
         };
         let source = Source::parse(&given.value).map_err(|err| blame(&self.tags.source, &given, err))?;
-        self.check_trust(&source, &given)?;
+        let owners = self.allowed_owners(account);
+        self.check_trust(&source, &given, &owners)?;
         let roles = self.roles.pick(tag(&self.tags.roles));
         let environment = self.environment.pick(tag(&self.tags.environment));
         let names = match &roles {
@@ -71,11 +72,7 @@ impl Settings {
             roles: names,
             roles_origin: roles.map_or(Origin::Default, |given| given.origin),
             environment,
-            trust: Trust {
-                owners: self.allowed_owners(account),
-                keys: self.keys.clone(),
-                serials: self.paths.serials(),
-            },
+            trust: Trust { owners, keys: self.keys.clone(), serials: self.paths.serials() },
             deadline: self.deadline,
         })
     }
@@ -89,10 +86,10 @@ impl Settings {
         (roles, self.environment.pick(tag(&self.tags.environment)).map(|given| given.value))
     }
 
-    /// The instance's own account first. With an endpoint that is not the cloud's, with no identity document, or where
-    /// a signature says whose content it is, the owner is checked only if one is configured.
+    /// The instance's own account first. A store that is not that of AWS does not know accounts: there the owner is
+    /// checked only if one is configured.
     fn allowed_owners(&self, account: Option<&str>) -> Vec<String> {
-        if self.owners.is_empty() && (self.env.s3_endpoint().is_some() || !self.keys.is_empty()) {
+        if self.owners.is_empty() && !self.env.s3_is_aws() {
             return Vec::new();
         }
         let mut owners: Vec<String> = account.map(str::to_owned).into_iter().collect();
@@ -101,9 +98,14 @@ impl Settings {
     }
 
     /// Whoever may set tags may not thereby choose any code on the internet or on the disk: a tag names `s3://`, and
-    /// `https://` where what is fetched has to be signed.
-    fn check_trust(&self, source: &Source, given: &Given<String>) -> Result<()> {
+    /// `https://` where what is fetched has to be signed. An `s3://` source needs an owner that can be checked, a key, or
+    /// somebody's word that tags are to be trusted.
+    fn check_trust(&self, source: &Source, given: &Given<String>, owners: &[String]) -> Result<()> {
         let signed = !self.keys.is_empty();
+        let bucket = matches!(source, Source::Object { .. } | Source::Prefix { .. });
+        if given.origin == Origin::Tag && bucket && !signed && owners.is_empty() && !self.trust_tags {
+            return Err(self.unchecked(source));
+        }
         let (may, hint) = match (given.origin, source) {
             (Origin::Tag, Source::File { .. } | Source::Folder { .. }) if signed => ("s3:// and https://", ""),
             (Origin::Tag, Source::File { .. } | Source::Folder { .. }) => ("s3://", ""),
@@ -116,6 +118,22 @@ impl Settings {
              config.toml{hint}"
         );
         Err(Error::new(Cause::SourceRefused, format!("tag {tag} names {source}; a tag may name {may} only")).hint(hint))
+    }
+}
+
+impl Settings {
+    /// A tag names a bucket whose owner nobody can check.
+    fn unchecked(&self, source: &Source) -> Error {
+        let why = if self.env.s3_is_aws() {
+            "the instance has no identity document, which names its account"
+        } else {
+            "the S3 endpoint that the environment names is none of AWS"
+        };
+        let message = format!("could not check the owner of {source}, which tag {} names: {why}", self.tags.source);
+        Error::new(Cause::SourceRefused, message).need("an owner, a key, or trust in tags").hint(
+            "name the accounts that may own it in ROLECALL_BUCKET_OWNERS, sign it and set ROLECALL_PUBLIC_KEY, give the \
+             source by --source or ROLECALL_SOURCE, or accept whatever tags name with ROLECALL_TRUST_TAGS=true",
+        )
     }
 }
 

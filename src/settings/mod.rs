@@ -135,6 +135,8 @@ pub struct Settings {
     pub owners: Vec<String>,
     /// minisign keys, in base64, by one of which content must be signed.
     pub keys: Vec<String>,
+    /// Whether a tag may name a bucket whose owner cannot be checked.
+    pub trust_tags: bool,
     /// Longest time of a run.
     pub deadline: Duration,
     /// Folders.
@@ -171,6 +173,7 @@ impl Settings {
         let owners = read.plain("BUCKET_OWNERS", flags.bucket_owners.as_ref(), file.bucket_owners.as_ref(), "");
         let deadline = read.plain("DEADLINE", flags.deadline.as_ref(), file.deadline.as_ref(), DEADLINE);
         let public_key = read.plain("PUBLIC_KEY", flags.public_key.as_ref(), file.public_key.as_ref(), "");
+        let trust_tags = read.plain("TRUST_TAGS", None, file.trust_tags.map(|yes| yes.to_string()).as_ref(), "false");
         let state = read.plain("STATE_DIR", flags.state_dir.as_ref(), file.state_dir.as_ref(), STATE_DIR);
         let state_dir = PathBuf::from(&state.value);
         if !state_dir.is_absolute() {
@@ -184,6 +187,8 @@ impl Settings {
             },
             owners: values::owners(&owners.value).map_err(|err| read.blame("bucket-owners", &owners, err))?,
             keys: values::public_keys(&public_key.value).map_err(|err| read.blame("public-key", &public_key, err))?,
+            trust_tags: values::yes_or_no(&trust_tags.value)
+                .map_err(|err| read.blame("trust-tags", &trust_tags, err))?,
             deadline: values::deadline(&deadline.value).map_err(|err| read.blame("deadline", &deadline, err))?,
             paths: Paths::from_env(&state_dir),
             hooks: Hooks::read(&env)?,

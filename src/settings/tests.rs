@@ -69,14 +69,47 @@ fn owners_never_come_from_a_tag_and_default_to_the_own_account() {
     let tags = tags(&[("Bootstrap", "s3://bucket/x"), ("BucketOwners", "999999999999")]);
     let own = load(&Flags::default(), &[]).unwrap();
     assert_eq!(own.with(&tags, OWN).unwrap().trust.owners, ["123456789012"]);
-    assert!(own.with(&tags, None).unwrap().trust.owners.is_empty());
+    assert_eq!(own.with(&tags, None).unwrap_err().cause, Cause::SourceRefused, "no identity document");
 
     let listed = load(&Flags::default(), &[("ROLECALL_BUCKET_OWNERS", "210987654321,123456789012")]).unwrap();
     assert_eq!(listed.with(&tags, OWN).unwrap().trust.owners, ["123456789012", "210987654321"]);
     assert_eq!(listed.with(&tags, None).unwrap().trust.owners, ["210987654321", "123456789012"]);
 
-    let elsewhere = load(&Flags::default(), &[("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9000")]).unwrap();
-    assert!(elsewhere.with(&tags, OWN).unwrap().trust.owners.is_empty());
+    for endpoint in [
+        "https://s3.dualstack.eu-west-1.amazonaws.com",
+        "https://s3-fips.us-gov-west-1.amazonaws.com",
+        "https://bucket.vpce-0a1b.s3.eu-west-1.vpce.amazonaws.com:443",
+        "https://s3.cn-north-1.amazonaws.com.cn/",
+        "https://s3.eu-west-1.api.aws",
+    ] {
+        let aws = load(&Flags::default(), &[("AWS_ENDPOINT_URL", endpoint)]).unwrap();
+        assert_eq!(aws.with(&tags, OWN).unwrap().trust.owners, ["123456789012"], "{endpoint}");
+    }
+}
+
+#[test]
+fn tag_without_checkable_owner_needs_a_way_out() {
+    let tags = tags(&[("Bootstrap", "s3://bucket/x/")]);
+    let key = ("ROLECALL_PUBLIC_KEY", "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3");
+    for store in ["http://127.0.0.1:9000", "https://amazonaws.com.example.org", "https://fakeamazonaws.com"] {
+        let with = |more: &[(&str, &str)]| {
+            let env: Vec<_> = [("AWS_ENDPOINT_URL_S3", store)].iter().chain(more).copied().collect();
+            load(&Flags::default(), &env).unwrap().with(&tags, OWN)
+        };
+        let err = with(&[]).unwrap_err();
+        assert_eq!(err.cause, Cause::SourceRefused, "{store}");
+        assert!(err.message.starts_with("could not check the owner of s3://bucket/x/, which tag Bootstrap"), "{err}");
+        for out in ["ROLECALL_BUCKET_OWNERS", "ROLECALL_PUBLIC_KEY", "--source", "ROLECALL_TRUST_TAGS=true"] {
+            assert!(err.remedy().contains(out), "{err}");
+        }
+        assert!(with(&[("ROLECALL_TRUST_TAGS", "true")]).unwrap().trust.owners.is_empty());
+        assert!(with(&[key]).unwrap().trust.owners.is_empty());
+        assert!(with(&[("ROLECALL_SOURCE", "s3://bucket/x/")]).unwrap().trust.owners.is_empty());
+        let owners = with(&[("ROLECALL_BUCKET_OWNERS", "210987654321")]).unwrap().trust.owners;
+        assert_eq!(owners, ["123456789012", "210987654321"], "{store}");
+    }
+    let refused = load(&Flags::default(), &[("ROLECALL_TRUST_TAGS", "maybe")]).unwrap_err();
+    assert!(refused.message.contains("ROLECALL_TRUST_TAGS") && refused.cause == Cause::Usage, "{refused}");
 }
 
 #[test]
@@ -86,7 +119,7 @@ fn with_a_key_a_tag_may_name_whatever_can_be_signed_but_no_file() {
     let input = |source: &str| settings.with(&tags(&[("Bootstrap", source), ("PublicKey", "none")]), OWN);
     for source in ["https://host.example/x.sh", "s3://anybodys/x.sh", "s3://anybodys/app/"] {
         let trust = input(source).unwrap().trust;
-        assert_eq!((trust.keys, trust.owners), (vec![key.1.to_owned()], vec![]), "{source}");
+        assert_eq!((trust.keys, trust.owners), (vec![key.1.to_owned()], vec![OWN.unwrap().to_owned()]), "{source}");
     }
     for source in ["file:///tmp/x.sh", "file:///tmp/"] {
         let err = input(source).unwrap_err();

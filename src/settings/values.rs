@@ -85,6 +85,15 @@ pub fn docker_host(text: &str) -> Result<String> {
         .hint("use unix:///path or tcp://host:port"))
 }
 
+/// Yes or no, as environment variables are written.
+pub(super) fn yes_or_no(text: &str) -> Result<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" => Ok(true),
+        "false" | "0" | "no" => Ok(false),
+        _ => Err(Error::new(Cause::Usage, format!("{text:?} is neither true nor false")).hint("write true or false")),
+    }
+}
+
 /// Account ids: twelve digits each, separated by commas, colons or spaces.
 pub(super) fn owners(text: &str) -> Result<Vec<String>> {
     text.split(|c: char| c == ',' || c == ':' || c.is_whitespace())

@@ -17,13 +17,25 @@ esac
 
 /// A file server on the machine itself, from its first boot on; while /srv/hang is there it accepts and says nothing.
 const SERVER: &str = r"
-import http.server, os, time
+import http.server, os, ssl, threading, time
 class H(http.server.SimpleHTTPRequestHandler):
     def do_GET(self):
         open('/srv/log', 'a').write(self.path + '\n')
         while os.path.exists('/srv/hang'): time.sleep(0.2)
+        # /to/ADDRESS redirects there.
+        if self.path.startswith('/to/'):
+            self.send_response(302)
+            self.send_header('Location', self.path[4:])
+            self.end_headers()
+            return
         super().do_GET()
 os.chdir('/srv/www')
+if os.path.exists('/srv/tls.pem'):
+    secure = http.server.ThreadingHTTPServer(('127.0.0.1', 8443), H)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain('/srv/tls.pem')
+    secure.socket = context.wrap_socket(secure.socket, server_side=True)
+    threading.Thread(target=secure.serve_forever, daemon=True).start()
 http.server.ThreadingHTTPServer(('127.0.0.1', 8000), H).serve_forever()
 ";
 
@@ -229,6 +241,53 @@ fn each_failure_is_one_clear_line() {
         // With 4 the unit goes on trying, until it is stopped above.
         assert!(code == 4 || machine.run("ls /usr/local/bin/rolecall.new").code != 0, "{settings}");
     }
+}
+
+#[test]
+fn redirect_from_https_to_http_is_refused() {
+    let machine = machine("redirects");
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let certificate = params.self_signed(&key).unwrap().pem();
+    machine.write("/srv/tls.pem", &format!("{certificate}{}", key.serialize_pem()), "600");
+    machine.write("/srv/ca.pem", &certificate, "644");
+    machine.sh("systemctl restart server");
+    machine.until("curl -so /dev/null --cacert /srv/ca.pem https://localhost:8443/", Duration::from_secs(10));
+    let https = |to: &str| {
+        let settings = "AWS_CA_BUNDLE=/srv/ca.pem\nROLECALL_WAIT=0";
+        boot_strap(&machine, &format!("ROLECALL_URL=https://localhost:8443/to/{to}/rolecall-{{arch}}\n{settings}"))
+    };
+    for tool in ["curl", "wget"] {
+        let done = https("http://localhost:8000");
+        assert_eq!(done.code, 4, "{tool}: {}", done.text);
+        let line = failed(&done.text);
+        assert!(line.starts_with("cause=source-denied ") && line.contains("it redirects to http"), "{tool}: {line}");
+        machine.sh("systemctl stop rolecall; test ! -e /usr/local/bin/rolecall");
+        let done = https("https://localhost:8443");
+        assert_eq!(done.code, 0, "{tool}: {}", done.text);
+        machine.sh("/usr/local/bin/rolecall --version; rm /usr/local/bin/rolecall");
+        if tool == "curl" {
+            machine.sh("mv /usr/bin/curl /usr/bin/not-curl");
+        }
+    }
+}
+
+#[test]
+fn checksum_of_the_architecture_beats_the_common_one() {
+    let machine = machine("sums");
+    let sum = machine.sh("cut -c-64 /srv/www/rolecall-x86_64.sha256");
+    let sum = sum.trim();
+    let settings = |more: &str| boot_strap(&machine, &format!("{URL}\nROLECALL_WAIT=0\n{more}"));
+    let done = settings(&format!("ROLECALL_SHA256=0000\nROLECALL_SHA256_X86_64={sum}\nROLECALL_SHA256_AARCH64=1111"));
+    assert_eq!(done.code, 0, "{}", done.text);
+    // A part of a checksum, or a pattern, is none that an installed binary could have.
+    for wrong in [&sum[..8], "'*'", "1111"] {
+        let done = settings(&format!("ROLECALL_SHA256={wrong}"));
+        assert_eq!(done.code, 5, "{wrong}: {}", done.text);
+        assert!(failed(&done.text).starts_with("cause=checksum-mismatch"), "{wrong}: {}", done.text);
+    }
+    let done = settings(&format!("ROLECALL_SHA256={}", sum.to_uppercase()));
+    assert_eq!(done.code, 0, "{}", done.text);
 }
 
 #[test]
