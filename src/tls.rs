@@ -123,6 +123,15 @@ fn builder() -> Result<rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier
         .map_err(|err| Error::new(Cause::Io, format!("could not set up TLS: {err}")))
 }
 
+/// Whether a request failed because this machine has no route to the address, as to IPv4 in a subnet of IPv6 alone.
+pub fn no_route(err: &(dyn std::error::Error + 'static)) -> bool {
+    use std::io::ErrorKind::{HostUnreachable, NetworkUnreachable};
+    let causes = std::iter::successors(Some(err), |err| err.source());
+    causes
+        .filter_map(|err| err.downcast_ref::<std::io::Error>())
+        .any(|err| matches!(err.kind(), NetworkUnreachable | HostUnreachable))
+}
+
 /// The innermost reason of a failed request, in words: HTTP clients wrap "connection refused" several times and
 /// print the address, which may carry a signature, on the way.
 pub fn root_cause(err: &(dyn std::error::Error + 'static)) -> String {

@@ -93,6 +93,24 @@ fn a_bucket_in_another_region_is_found_without_a_further_permission() {
 }
 
 #[test]
+fn dual_stack_and_fips_endpoints_are_asked() {
+    let (real, proxy) = RealNames::behind_a_proxy();
+    real.bed.project("app", &[("10.sh", SCRIPT)]);
+    for (variables, host) in [
+        (&["DUALSTACK"][..], "s3.dualstack.eu-west-1"),
+        (&["FIPS"], "s3-fips.eu-west-1"),
+        (&["DUALSTACK", "FIPS"], "s3-fips.dualstack.eu-west-1"),
+    ] {
+        let agent = real.bed.agent.env("ROLECALL_DEADLINE", "3s");
+        let agent = variables.iter().fold(agent, |agent, name| agent.env(&format!("AWS_USE_{name}_ENDPOINT"), "true"));
+        // The stand-in has no certificate of that name; what counts is who was asked.
+        agent.run(&["plan"]);
+        let asked = proxy.asked();
+        assert_eq!(asked.last().unwrap(), &format!("CONNECT {BUCKET}.{host}.amazonaws.com:443 HTTP/1.1"), "{asked:?}");
+    }
+}
+
+#[test]
 fn all_but_metadata_goes_through_the_proxy_that_the_environment_names() {
     let (real, proxy) = RealNames::behind_a_proxy();
     real.bed.project("app", &[("10.sh", SCRIPT)]);
@@ -142,12 +160,14 @@ fn the_owner_of_the_bucket_must_be_the_account_of_the_instance() {
 }
 
 #[test]
-fn a_signature_takes_the_place_of_the_owner() {
+fn signature_does_not_replace_the_owner_check() {
     let mut real = RealNames::new();
     let signer = Signer::new();
     real.bed.agent = real.bed.agent.env("ROLECALL_PUBLIC_KEY", &signer.key);
     real.bed.aws.store(|s| s.bucket(BUCKET).owner = "999999999999".into());
     real.bed.project("app", &[("10.sh", SCRIPT)]);
+    real.bed.fails(5, "owner-mismatch");
+    real.bed.agent = real.bed.agent.env("ROLECALL_BUCKET_OWNERS", "999999999999");
     real.bed.fails(5, "signature-missing");
     for (name, content) in signer.list(1, &[("10.sh", SCRIPT)]) {
         real.bed.aws.put(BUCKET, &format!("app/{name}"), content);

@@ -81,7 +81,14 @@ impl HttpConnector for SplitConnector {
 }
 
 async fn send(client: Client, request: HttpRequest, limit: Option<Duration>) -> Result<HttpResponse, ConnectorError> {
-    let answer = client.execute(outgoing(request).map_err(|reason| ConnectorError::user(reason.into()))?);
+    let request = outgoing(request).map_err(|reason| ConnectorError::user(reason.into()))?;
+    let over_ipv6 = metadata_over_ipv6(&request);
+    let answer = async {
+        match (client.execute(request).await, over_ipv6) {
+            (Err(err), Some(request)) if tls::no_route(&err) => client.execute(request).await,
+            (answer, _) => answer,
+        }
+    };
     let answer = match limit {
         Some(limit) => {
             tokio::time::timeout(limit, answer).await.map_err(|late| ConnectorError::timeout(late.into()))?
@@ -90,6 +97,17 @@ async fn send(client: Client, request: HttpRequest, limit: Option<Duration>) -> 
     };
     let answer: http::Response<reqwest::Body> = answer.map_err(failed)?.into();
     HttpResponse::try_from(answer.map(SdkBody::from_body_1_x)).map_err(|err| ConnectorError::other(err.into(), None))
+}
+
+/// The same request to the metadata service over IPv6, for a machine without a route to the other. The SDK has no such
+/// fall-back: it asks where `AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE` points, and nothing else.
+fn metadata_over_ipv6(request: &reqwest::Request) -> Option<reqwest::Request> {
+    if request.url().host_str() != Some("169.254.169.254") {
+        return None;
+    }
+    let mut request = request.try_clone()?;
+    request.url_mut().set_host(Some("[fd00:ec2::254]")).ok()?;
+    Some(request)
 }
 
 fn outgoing(request: HttpRequest) -> Result<reqwest::Request, String> {

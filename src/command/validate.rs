@@ -129,6 +129,7 @@ fn facts() -> BTreeMap<String, String> {
         ("REGION", "us-east-1"),
         ("AZ", "us-east-1a"),
         ("LOCAL_IPV4", "10.0.0.1"),
+        ("LOCAL_IPV6", "2001:db8::1"),
         ("HOSTNAME", "ip-10-0-0-1"),
         ("ACCOUNT_ID", "000000000000"),
         ("ROLES", ""),

@@ -1,10 +1,14 @@
 //! The real metadata service: `IMDSv2` only, one pinned schema, one token for all, never through a proxy.
 
-use std::{cell::Cell, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use reqwest::{Client, StatusCode};
 use tokio::sync::Mutex;
+use tracing::info;
 
 use crate::{
     error::{Cause, Class, Error, Result},
@@ -16,6 +20,9 @@ use crate::{
 
 /// The schema that every path is asked in: the first with all that rolecall needs, tags included.
 pub const SCHEMA: &str = "2021-07-15";
+
+/// The service in a subnet without IPv4 (EC2 User Guide, "Instance metadata service").
+const OVER_IPV6: &str = "http://[fd00:ec2::254]";
 
 /// Longest life that the service gives a token.
 const TOKEN_TTL_SECONDS: u32 = 21_600;
@@ -32,7 +39,9 @@ const BODY_LIMIT: u64 = 256 * 1024;
 /// Instance metadata over HTTP.
 pub struct HttpImds {
     client: Client,
-    base: String,
+    base: RefCell<String>,
+    /// Asked if there is no route to the first; none if the environment chose.
+    other: Option<&'static str>,
     disabled: bool,
     token: Mutex<Option<String>>,
     hop_limit_deaths: Cell<u32>,
@@ -44,10 +53,14 @@ impl HttpImds {
     /// # Errors
     /// `usage` for an endpoint or endpoint mode that cannot be used.
     pub fn from_env(env: &Env) -> Result<Self> {
-        Self::new(&endpoint(env)?, env.is_true("AWS_EC2_METADATA_DISABLED"))
+        let chosen = ["AWS_EC2_METADATA_SERVICE_ENDPOINT", "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE"]
+            .iter()
+            .any(|name| env.get(name).is_some());
+        let other = (!chosen).then_some(OVER_IPV6);
+        Self::new(&endpoint(env)?, other, env.is_true("AWS_EC2_METADATA_DISABLED"))
     }
 
-    fn new(base: &str, disabled: bool) -> Result<Self> {
+    fn new(base: &str, other: Option<&'static str>, disabled: bool) -> Result<Self> {
         let client = Client::builder()
             .no_proxy()
             .http1_only()
@@ -60,7 +73,8 @@ impl HttpImds {
             .map_err(|err| Error::new(Cause::ImdsUnreachable, format!("could not set up HTTP: {err}")))?;
         Ok(Self {
             client,
-            base: base.trim_end_matches('/').to_owned(),
+            base: RefCell::new(base.trim_end_matches('/').to_owned()),
+            other,
             disabled,
             token: Mutex::new(None),
             hop_limit_deaths: Cell::new(0),
@@ -84,14 +98,29 @@ impl HttpImds {
         }
     }
 
+    fn base(&self) -> String {
+        self.base.borrow().clone()
+    }
+
+    /// Asks the service over IPv6 from now on, if that may help.
+    fn turn_to_other(&self, err: &reqwest::Error) -> bool {
+        let other = self.other.filter(|other| tls::no_route(err) && *self.base.borrow() != *other);
+        other.is_some_and(|other| {
+            info!("no route to instance metadata over IPv4, asking {other}");
+            self.base.replace(other.to_owned());
+            true
+        })
+    }
+
     async fn fetch_token(&self) -> Result<String> {
         let request = self
             .client
-            .put(format!("{}/latest/api/token", self.base))
+            .put(format!("{}/latest/api/token", self.base()))
             .header("x-aws-ec2-metadata-token-ttl-seconds", TOKEN_TTL_SECONDS)
             .timeout(TOKEN_TIMEOUT);
         let response = match request.send().await {
             Ok(response) => response,
+            Err(err) if self.turn_to_other(&err) => return Box::pin(self.fetch_token()).await,
             Err(err) if err.is_timeout() && !err.is_connect() => return Err(self.token_timed_out().await),
             Err(err) => return Err(self.unreachable("get a metadata token from", &err)),
         };
@@ -143,12 +172,12 @@ impl HttpImds {
     }
 
     async fn tokenless(&self) -> Option<StatusCode> {
-        let request = self.client.get(format!("{}/latest/meta-data/", self.base)).timeout(CONNECT_TIMEOUT);
+        let request = self.client.get(format!("{}/latest/meta-data/", self.base())).timeout(CONNECT_TIMEOUT);
         request.send().await.ok().map(|response| response.status())
     }
 
     async fn once(&self, path: &str, token: &str) -> Result<Answer> {
-        let url = format!("{}/{SCHEMA}/{path}", self.base);
+        let url = format!("{}/{SCHEMA}/{path}", self.base());
         let request = self.client.get(url).header("x-aws-ec2-metadata-token", token);
         let response = request.send().await.map_err(|err| self.unreachable(&format!("read {path} from"), &err))?;
         match response.status() {
@@ -205,7 +234,7 @@ impl HttpImds {
     }
 
     fn shown(&self) -> String {
-        redact::url(&self.base).trim_end_matches('/').to_owned()
+        redact::url(&self.base()).trim_end_matches('/').to_owned()
     }
 }
 
@@ -252,7 +281,7 @@ fn endpoint(env: &Env) -> Result<String> {
     }
     match env.get("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE").unwrap_or("IPv4") {
         mode if mode.eq_ignore_ascii_case("IPv4") => Ok("http://169.254.169.254".to_owned()),
-        mode if mode.eq_ignore_ascii_case("IPv6") => Ok("http://[fd00:ec2::254]".to_owned()),
+        mode if mode.eq_ignore_ascii_case("IPv6") => Ok(OVER_IPV6.to_owned()),
         mode => {
             let message = format!("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE is {mode:?}");
             Err(Error::new(Cause::Usage, message).hint("it is IPv4 or IPv6"))

@@ -22,6 +22,8 @@ pub struct Facts {
     pub hostname: String,
     /// First private IPv4 address.
     pub local_ipv4: Option<String>,
+    /// First IPv6 address.
+    pub local_ipv6: Option<String>,
     /// IPv4 ranges of the VPC that the first network interface is in; empty if metadata does not list them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub vpc_ipv4_cidr_blocks: Vec<String>,

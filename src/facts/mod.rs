@@ -11,7 +11,7 @@ mod tags;
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
-use futures_util::future::join;
+use futures_util::future::join3;
 
 use crate::{
     error::{Cause, Class, Error, Result},
@@ -89,11 +89,12 @@ async fn identity(world: &World, retry: &Retry, settings: &Settings, on_ec2: boo
         };
         Ok::<_, Error>((profile, role, reader.item("meta-data/local-hostname").await?))
     };
-    let (rest, vpc_ipv4_cidr_blocks) = join(rest, vpc(world)).await;
+    let (rest, vpc_ipv4_cidr_blocks, local_ipv6) = join3(rest, vpc(world), reader.item("meta-data/ipv6")).await;
     let (profile, role, hostname) = rest?;
     Ok(Facts {
         region: region_of(region, availability_zone.as_deref(), settings)?,
         hostname: hostname.unwrap_or_else(|| instance_id.clone()),
+        local_ipv6: local_ipv6?,
         local_ipv4: reader.or(document.private_ip, "meta-data/local-ipv4").await?,
         instance_type: reader.or(document.instance_type, "meta-data/instance-type").await?,
         image_id: reader.or(document.image_id, "meta-data/ami-id").await?,

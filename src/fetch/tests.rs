@@ -16,6 +16,7 @@ fn facts() -> Facts {
         account_id: Some("123456789012".into()),
         hostname: "host".into(),
         local_ipv4: None,
+        local_ipv6: None,
         vpc_ipv4_cidr_blocks: Vec::new(),
         instance_type: None,
         image_id: None,

@@ -7,9 +7,10 @@ const ANY: &str = "*";
 
 /// Facts that differ from one instance to the next, or that nobody has told: where a resource is named after one of
 /// them, a policy has to allow them all. Values that nothing else has.
-const FACTS: [(&str, &str); 6] = [
+const FACTS: [(&str, &str); 7] = [
     ("INSTANCE_ID", "i-00000000000000000"),
     ("LOCAL_IPV4", "192.0.2.1"),
+    ("LOCAL_IPV6", "2001:db8::1"),
     ("HOSTNAME", "ip-192-0-2-1"),
     ("AZ", "any-zone-0a"),
     ("REGION", "any-region-0"),

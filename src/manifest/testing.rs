@@ -21,6 +21,7 @@ pub(crate) fn facts(tags: &[(&str, &str)]) -> Facts {
         account_id: None,
         hostname: "host".into(),
         local_ipv4: None,
+        local_ipv6: None,
         vpc_ipv4_cidr_blocks: Vec::new(),
         instance_type: None,
         image_id: None,

@@ -3,6 +3,7 @@
 mod classes;
 mod engine;
 mod files;
+mod owner;
 mod ready;
 mod trust;
 mod validate;

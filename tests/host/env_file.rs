@@ -27,6 +27,7 @@ fn systemd_and_the_shell_read_the_facts_alike() {
         account_id: None,
         hostname: "host".into(),
         local_ipv4: None,
+        local_ipv6: None,
         vpc_ipv4_cidr_blocks: Vec::new(),
         instance_type: None,
         image_id: None,

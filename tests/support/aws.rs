@@ -93,8 +93,13 @@ pub struct Aws {
 impl Aws {
     /// On a free port; `instance` is whose tags `DescribeTags` tells.
     pub fn start(instance: Arc<Mutex<Instance>>) -> Self {
+        Self::start_on("127.0.0.1:0", instance)
+    }
+
+    /// The same on this address.
+    pub fn start_on(addr: &str, instance: Arc<Mutex<Instance>>) -> Self {
         let cloud = Cloud { instance, ..Cloud::default() };
-        Self { server: cloud.serve_on("127.0.0.1:0"), cloud }
+        Self { server: cloud.serve_on(addr), cloud }
     }
 
     /// Stores an object; its version id.

@@ -63,6 +63,7 @@ pub struct Instance {
     pub region: String,
     pub zone: String,
     pub local_ipv4: String,
+    pub local_ipv6: Option<String>,
     pub hostname: String,
     pub image: String,
     pub kind: String,
@@ -89,6 +90,7 @@ impl Default for Instance {
             region: "eu-west-1".into(),
             zone: "eu-west-1b".into(),
             local_ipv4: "10.20.30.40".into(),
+            local_ipv6: None,
             hostname: "ip-10-20-30-40.eu-west-1.compute.internal".into(),
             image: "ami-0123456789abcdef0".into(),
             kind: "t3.small".into(),
@@ -218,6 +220,9 @@ fn tree(i: &Instance, tags: bool) -> BTreeMap<String, String> {
         ("/meta-data/services/domain".into(), "amazonaws.com".into()),
         ("/meta-data/services/partition".into(), "aws".into()),
     ]);
+    if let Some(address) = &i.local_ipv6 {
+        tree.insert("/meta-data/ipv6".into(), address.clone());
+    }
     if tags && i.tags_in_metadata {
         for (key, value) in &i.tags {
             tree.insert(format!("/meta-data/tags/instance/{key}"), value.clone());

@@ -15,7 +15,7 @@ fn strict(answer: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Server {
 }
 
 fn imds(server: &Server) -> HttpImds {
-    HttpImds::new(&server.url, false).unwrap()
+    HttpImds::new(&server.url, None, false).unwrap()
 }
 
 #[tokio::test]
@@ -98,11 +98,11 @@ async fn every_fault_has_its_class_and_cause() {
         assert_eq!((err.class, err.cause), (class, cause), "{name}: {err}");
         assert!(err.message.contains(part), "{name}: {err}");
     }
-    let nobody = HttpImds::new("http://127.0.0.1:9", false).unwrap();
+    let nobody = HttpImds::new("http://127.0.0.1:9", None, false).unwrap();
     let err = nobody.get("meta-data/instance-id").await.unwrap_err();
     assert_eq!((err.class, err.cause), (Class::Transient, Cause::ImdsUnreachable), "{err}");
     assert!(err.message.contains("refused"), "{err}");
-    let disabled = HttpImds::new("http://127.0.0.1:9", true).unwrap();
+    let disabled = HttpImds::new("http://127.0.0.1:9", None, true).unwrap();
     let err = disabled.get("meta-data/instance-id").await.unwrap_err();
     assert_eq!((err.class, err.cause), (Class::Permanent, Cause::ImdsRefused));
     assert!(err.message.contains("AWS_EC2_METADATA_DISABLED"), "{err}");

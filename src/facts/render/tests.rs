@@ -11,6 +11,7 @@ fn facts(tags: &[(&str, &str)]) -> Facts {
         account_id: None,
         hostname: "host".into(),
         local_ipv4: Some("10.0.0.5".into()),
+        local_ipv6: None,
         vpc_ipv4_cidr_blocks: Vec::new(),
         instance_type: None,
         image_id: None,

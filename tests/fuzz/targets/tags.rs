@@ -43,6 +43,7 @@ fn seen(tags: BTreeMap<String, String>, roles: &str, environment: Option<&str>) 
         account_id: Some(ACCOUNT.into()),
         hostname: "h".into(),
         local_ipv4: None,
+        local_ipv6: None,
         vpc_ipv4_cidr_blocks: Vec::new(),
         instance_type: None,
         image_id: None,
