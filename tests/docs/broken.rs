@@ -16,7 +16,7 @@ const BROKEN: &[(&str, &str)] = &[
     ("```yaml\nx-rolecall: { hosts: {} }\n```", "hosts"),
     ("```yaml\na: [1\n```", "not valid YAML"),
     ("```yaml\na: 1\na: 2\n```", "compose.yaml:2:1"),
-    ("```yaml compose.yaml\nservices: { web: { image: a, enviroment: {} } }\n```", "compose.yaml: rolecall: FAILED"),
+    ("```yaml compose.yaml\nservices: { web: { image: a, enviroment: {} } }\n```", "compose.yaml: compose.yaml:1:30: services.web.enviroment"),
     (
         "```yaml compose.yaml\nservices: { web: { image: a } }\n```\n```yaml compose.prod.yaml\nservices: { web: { prots: [] } }\n```",
         "compose.prod.yaml: rolecall: FAILED",
