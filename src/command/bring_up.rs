@@ -75,10 +75,11 @@ impl BringUp<'_> {
     /// Why it is not ready; also where a project stood in for one that failed its integrity.
     pub(super) async fn run(&self) -> Result<Summary> {
         let kept = self.good.read().or_else(|| Good::baked(&self.session.paths, self.input).read());
-        let err = match self.source(kept.is_some()).await {
+        // Boxed: what a run awaits is large, and stands on the stack otherwise.
+        let err = match Box::pin(self.source(kept.is_some())).await {
             Ok(summary) => return Ok(summary),
             Err(Halt::Late(err)) => {
-                self.put_back().await;
+                Box::pin(self.put_back()).await;
                 return Err(err);
             }
             Err(Halt::Early(err)) => err,
@@ -228,7 +229,7 @@ impl BringUp<'_> {
         let what = kept.told();
         warn!(cause = err.cause.code(), "{err}; going on with {what}");
         let launched = match self.kept(kept).await {
-            Ok(prepared) => self.launch((self.session, self.session), &prepared, false).await,
+            Ok(prepared) => Box::pin(self.launch((self.session, self.session), &prepared, false)).await,
             Err(why) => Err(Halt::Early(why)),
         };
         let done = match launched {

@@ -320,7 +320,7 @@ pub(crate) fn options(api: (u32, u32)) -> crate::plan::containers::Options<'stat
         containers_dir: None,
         log_rotation: false,
         platform: None,
-        mirrors: Default::default(),
+        mirrors: crate::manifest::extension::Mirrors::default(),
         proxies: BTreeMap::new(),
         key: crate::redact::Secret::new("key".to_owned()),
         secrets_dir: None,

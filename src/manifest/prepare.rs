@@ -68,9 +68,9 @@ pub struct Around<'a> {
 /// What was fetched, as far as it can be told without reading it: scripts alone, or a project that is still to be read.
 pub(super) enum Opened<'a> {
     /// There is nothing but scripts.
-    Scripts(Prepared),
+    Scripts(Box<Prepared>),
     /// A project, and the scripts that come before it.
-    Project(Gathering<'a>, Vec<Script>),
+    Project(Box<Gathering<'a>>, Vec<Script>),
 }
 
 /// Makes a manifest of what was fetched.
@@ -79,7 +79,7 @@ pub(super) enum Opened<'a> {
 /// An invalid manifest, an unknown role, a value or a file beside it that cannot be read.
 pub async fn prepare(around: Around<'_>, fetched: Fetched) -> Result<Prepared> {
     let (mut gathering, scripts) = match open(around, fetched)? {
-        Opened::Scripts(prepared) => return Ok(prepared),
+        Opened::Scripts(prepared) => return Ok(*prepared),
         Opened::Project(gathering, scripts) => (gathering, scripts),
     };
     let Around { world, retry, input, facts, .. } = around;
@@ -104,22 +104,22 @@ pub(super) fn open(around: Around<'_>, fetched: Fetched) -> Result<Opened<'_>> {
     };
     match fetched {
         Fetched::Script { name, bytes, .. } => {
-            Ok(Opened::Scripts(scripts_only(reading.dir, None, vec![Script::new(name, bytes)])))
+            Ok(Opened::Scripts(Box::new(scripts_only(reading.dir, None, vec![Script::new(name, bytes)]))))
         }
         Fetched::Prefix(snapshot) => {
             let files = Gathered::Folder(Rc::new(snapshot));
             if has_compose(|name| files.paths().any(|path| path == name), || files.read(".env").ok().flatten()) {
                 let scripts = scripts::of(&files, true)?;
-                return Ok(Opened::Project(Gathering::folder(around, reading, files), scripts));
+                return Ok(Opened::Project(Box::new(Gathering::folder(around, reading, files)), scripts));
             }
             let scripts = scripts::of(&files, false)?;
             if scripts.is_empty() {
                 return Err(nothing_to_do(&input.source.to_string(), &files));
             }
-            Ok(Opened::Scripts(scripts_only(reading.dir, snapshot_of(around, files)?, scripts)))
+            Ok(Opened::Scripts(Box::new(scripts_only(reading.dir, snapshot_of(around, files)?, scripts))))
         }
         Fetched::Compose { name, bytes, beside, .. } => {
-            Ok(Opened::Project(Gathering::single(around, reading, (name, bytes), beside), Vec::new()))
+            Ok(Opened::Project(Box::new(Gathering::single(around, reading, (name, bytes), beside)), Vec::new()))
         }
     }
 }

@@ -41,7 +41,7 @@ pub struct Survey {
 pub async fn survey(around: Around<'_>, fetched: Fetched) -> Result<Survey> {
     let (mut gathering, scripts) = match open(around, fetched)? {
         Opened::Scripts(prepared) => {
-            return Ok(Survey { prepared, projects: Vec::new(), fickle: BTreeSet::new() });
+            return Ok(Survey { prepared: *prepared, projects: Vec::new(), fickle: BTreeSet::new() });
         }
         Opened::Project(gathering, scripts) => (gathering, scripts),
     };
