@@ -97,8 +97,10 @@ impl Bake<'_> {
         let script = prepared.manifest.scripts.first();
         let script = || script.map(|script| kept::of_script(&self.session.paths, self.input, &script.body)).transpose();
         match &prepared.files {
-            Some(files) => self.good.keep((shape, name, services), files),
-            None => script()?.map_or(Ok(()), |files| self.good.keep((shape, name, services), &files)),
+            Some(files) => self.good.keep(&self.input.source, (shape, name, services), files),
+            None => {
+                script()?.map_or(Ok(()), |files| self.good.keep(&self.input.source, (shape, name, services), &files))
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use std::{cell::RefCell, collections::BTreeMap, path::Path, rc::Rc, time::Durati
 use futures_util::future::join;
 use tracing::{info, warn};
 
-use super::stages::Session;
+use super::{release_folder, stages::Session};
 use crate::{
     cli::Wishes,
     error::{Cause, Class, Error, Exit, Result},
@@ -125,9 +125,13 @@ impl BringUp<'_> {
         let services = project.map(|project| project.services.keys().cloned().collect()).unwrap_or_default();
         let about = (shape, project.map(|project| project.name.as_str()), services);
         match (&prepared.files, prepared.manifest.scripts.first()) {
-            (Some(files), _) => self.good.keep(about, files)?,
+            (Some(files), _) => self.good.keep(&self.input.source, about, files)?,
             (None, Some(script)) => {
-                self.good.keep(about, &kept::of_script(&self.session.paths, self.input, &script.body)?)?;
+                self.good.keep(
+                    &self.input.source,
+                    about,
+                    &kept::of_script(&self.session.paths, self.input, &script.body)?,
+                )?;
             }
             (None, None) => {}
         }
@@ -145,6 +149,12 @@ impl BringUp<'_> {
         let plan_step = |err: Error| err.step("plan");
         self.check(prepared, refresh).map_err(plan_step)?;
         let changes = prepared.changes();
+        // An engine that does not answer yet, as at boot, is asked again once it does.
+        let of = (self.input, self.facts);
+        let alone = match release_folder::check(session, of, prepared, refresh).await {
+            Ok(known) => known,
+            Err(err) => return Err(self.refused(session, prepared, err).await),
+        };
         let mut summary = execute::run(&self.host_steps(prepared), &self.context(preparing, prepared)?).await?;
         let cx = self.context(session, prepared)?;
         let Some(project) = &prepared.manifest.project else { return Ok(summary) };
@@ -153,10 +163,26 @@ impl BringUp<'_> {
         let instance = &self.facts.instance_id;
         let look = Look { project, prepared, instance, changes, idle: false, remove_orphans, scripts_pending: false };
         look::look(&cx, look).await.map_err(plan_step)?;
+        if !alone && let Err(err) = release_folder::check(session, of, prepared, refresh).await {
+            return Err(self.refused(session, prepared, err).await);
+        }
         let done = self.project(&cx, prepared, refresh).await;
         self.others(&cx, &project.name, done.is_ok()).await;
         summary += done?;
         Ok(summary)
+    }
+
+    /// A project that is not launched beside another one: the other one, which a shutdown may have stopped, is started.
+    async fn refused(&self, session: &Session, prepared: &Prepared, err: Error) -> Halt {
+        if let (Some(project), Ok(cx)) = (&prepared.manifest.project, self.context(session, prepared)) {
+            let (instance, changes) = (&self.facts.instance_id, prepared.changes());
+            let (idle, remove_orphans, scripts_pending) = (false, false, false);
+            let look = Look { project, prepared, instance, changes, idle, remove_orphans, scripts_pending };
+            if look::look(&cx, look).await.is_ok() {
+                self.others(&cx, &project.name, false).await;
+            }
+        }
+        Halt::Early(err.step("plan"))
     }
 
     async fn project(&self, cx: &Context, prepared: &Prepared, refresh: bool) -> Result<Summary, Halt> {

@@ -40,6 +40,7 @@ pub fn iam(args: &IamArgs) -> Result<u8> {
     for (extension, project) in read.extensions.iter().zip(&read.projects) {
         needs.extension(extension)?;
         needs.images(project)?;
+        needs.logs(extension, project)?;
     }
     let policy = needs.policy();
     if policy.size() > LIMITS.0 {
@@ -77,7 +78,8 @@ fn read(
             Err(_) => _ = unknown.remove(&tag),
         }
     }
-    let warnings: BTreeSet<String> = read.projects.iter().flat_map(Project::warnings).collect();
+    let warnings = read.projects.iter().flat_map(Project::warnings);
+    let warnings: BTreeSet<String> = warnings.map(|warning| warning.to_string()).collect();
     for warning in warnings {
         warn!("{warning}");
     }

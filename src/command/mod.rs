@@ -10,6 +10,7 @@ mod offline;
 pub mod plan;
 mod put_back;
 pub mod real;
+mod release_folder;
 mod restart_delay;
 pub mod run;
 pub mod seal;

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use super::{bring_up::unit, print, real, stages::Session};
+use super::{bring_up::unit, print, real, release_folder, stages::Session};
 use crate::{
     cli::Wishes,
     error::{Error, Result},
@@ -55,6 +55,8 @@ pub async fn plan(flags: &Flags, wishes: Wishes, json: bool) -> Result<u8> {
         let look =
             Look { project, prepared: &prepared, instance, changes, idle: true, remove_orphans, scripts_pending };
         look::look(&cx, look).await?;
+        let alone = release_folder::check(&session, (&input, &facts), &prepared, true).await;
+        alone.map_err(|err| err.step("plan"))?;
         let refresh = launch::refresh(&cx)?;
         foresee(&cx, refresh, &mut seen).await;
         let plan = launch::plan(&cx, extension, unit(&cx)).await.map_err(|err| err.step("plan"))?;

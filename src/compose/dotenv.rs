@@ -24,9 +24,24 @@ pub type Variables = BTreeMap<String, String>;
 /// # Errors
 /// What is wrong with the text, at its line and column, without any value.
 pub fn parse(file: &Path, bytes: &[u8], variables: &mut Variables, lookup: Lookup<'_>) -> Result<(), Diagnostic> {
+    parse_noting(file, bytes, variables, lookup, &mut Vec::new())
+}
+
+/// The same; `notes` gets each value in which a variable without a value counts as empty: a password with a `$` in it is
+/// cut there. Of the value nothing is shown, since what looks like the name of a variable is a part of it.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_noting(
+    file: &Path,
+    bytes: &[u8],
+    variables: &mut Variables,
+    lookup: Lookup<'_>,
+    notes: &mut Vec<Diagnostic>,
+) -> Result<(), Diagnostic> {
     let file = Arc::from(file);
     let (text, fault) = decoded(&file, bytes)?;
-    let mut reader = Reader { file: &file, text: &text, rest: &text };
+    let mut reader = Reader { file: &file, text: &text, rest: &text, cut: false };
     let mut left = LIMIT;
     while reader.next_statement() {
         let Some(key) = reader.key()? else { continue };
@@ -39,6 +54,9 @@ pub fn parse(file: &Path, bytes: &[u8], variables: &mut Variables, lookup: Looku
         let Key::Assigned(name) = key else { continue };
         let start = reader.rest;
         let value = reader.value(variables, lookup)?;
+        if std::mem::take(&mut reader.cut) {
+            notes.push(reader.cut_at(start, name));
+        }
         if let Some(fault) = fault.as_ref().filter(|_| value.contains(char::REPLACEMENT_CHARACTER)) {
             return Err(fault.clone());
         }
@@ -120,12 +138,19 @@ struct Reader<'a> {
     file: &'a Arc<Path>,
     text: &'a str,
     rest: &'a str,
+    /// Whether a variable of the present value has no value.
+    cut: bool,
 }
 
 impl<'a> Reader<'a> {
     fn fault(&self, at: &str, message: impl Into<String>) -> Diagnostic {
         let before = &self.text[..self.text.len() - at.len()];
         Diagnostic::new(&position(self.file, before), "", message)
+    }
+
+    fn cut_at(&self, value: &str, name: &str) -> Diagnostic {
+        let message = format!("the value of {name} is cut at a `$`: what follows names a variable that is not set");
+        self.fault(value, message).help("write $$ for a dollar sign, or put the value in single quotes")
     }
 
     /// Goes to the next statement, over white space and comments.
@@ -197,9 +222,18 @@ impl<'a> Reader<'a> {
         Err(self.fault(start, "a quoted value is not closed"))
     }
 
-    fn expand(&self, at: &str, value: &str, variables: &Variables, lookup: Lookup<'_>) -> Result<String, Diagnostic> {
+    fn expand(
+        &mut self,
+        at: &str,
+        value: &str,
+        variables: &Variables,
+        lookup: Lookup<'_>,
+    ) -> Result<String, Diagnostic> {
         let find = |name: &str| lookup(name).or_else(|| variables.get(name).cloned());
-        template::substitute(value, &find).map_err(|fault| match fault {
+        let mut cut = false;
+        let expanded = template::substitute_noting(value, &find, &mut |_| cut = true);
+        self.cut |= cut;
+        expanded.map_err(|fault| match fault {
             Fault::Invalid => self.fault(at, "invalid interpolation").help("a dollar sign itself is $$"),
             Fault::TooLarge => self.fault(at, "too large once its variables are replaced"),
             Fault::Required { name, reason } => {

@@ -16,6 +16,7 @@ use tracing::{info, warn};
 use crate::{
     error::{Cause, Error, Result},
     host::{files, process},
+    manifest::scripts,
     paths::Paths,
     retry::{Retry, seconds},
     world::{Command, World},
@@ -83,36 +84,17 @@ impl Script {
         Ok(())
     }
 
-    /// The words of the first line after `#!`, as the kernel splits them: the program, and all the rest as one
-    /// argument. `None` without such a line.
+    /// The interpreter that its first line names, if it names one, with its argument.
     fn interpreter(&self) -> Result<Option<Vec<String>>> {
-        let refuse = |what: String, hint: &str| {
-            Err(Error::new(Cause::ScriptFailed, format!("script {} cannot be run: {what}", self.name)).hint(hint))
+        let refuse = |what: &str, hint: &str| {
+            Error::new(Cause::ScriptFailed, format!("script {} cannot be run: {what}", self.name)).hint(hint)
         };
-        if self.content.starts_with(b"\xef\xbb\xbf#!") {
-            return refuse("a byte order mark stands before #!".into(), "save it as UTF-8 without a byte order mark");
+        let words = scripts::interpreter(&self.content).map_err(|why| refuse(why.reason(), why.hint()))?;
+        if let Some(program) = words.as_ref().and_then(|words| words.first()).filter(|word| !Path::new(word).exists()) {
+            let what = format!("#!{program} names no program of this host");
+            return Err(refuse(&what, "install it by x-rolecall.host.packages"));
         }
-        let Some(rest) = self.content.strip_prefix(b"#!") else {
-            return Ok(None);
-        };
-        let line = rest.split(|b| *b == b'\n').next().unwrap_or_default();
-        let line = String::from_utf8_lossy(line);
-        if line.ends_with('\r') {
-            return refuse(
-                format!("its first line ends as in Windows, so that #!{} names no program", line.trim()),
-                "convert its line ends from CRLF to LF, for instance with `sed -i 's/\\r$//'`",
-            );
-        }
-        let line = line.trim();
-        let (program, argument) = line.split_once([' ', '\t']).unwrap_or((line, ""));
-        if !Path::new(program).exists() {
-            return refuse(
-                format!("#!{program} names no program of this host"),
-                "install it by x-rolecall.host.packages",
-            );
-        }
-        let argument = Some(argument.trim()).filter(|a| !a.is_empty());
-        Ok(Some([Some(program), argument].into_iter().flatten().map(str::to_owned).collect()))
+        Ok(words)
     }
 
     fn write(&self, folder: &Path) -> Result<PathBuf> {
@@ -170,16 +152,9 @@ mod tests {
     }
 
     #[test]
-    fn the_first_line_is_split_as_the_kernel_does() {
-        assert_eq!(interpreter(b"#! /bin/sh\n").unwrap().unwrap(), ["/bin/sh"]);
-        assert_eq!(interpreter(b"#!/bin/sh -e -u\n").unwrap().unwrap(), ["/bin/sh", "-e -u"]);
-        assert_eq!(interpreter(b"echo\n").unwrap(), None);
-    }
-
-    #[test]
     fn a_first_line_that_cannot_work_is_explained() {
         for (content, word) in [
-            (&b"#!/bin/sh\r\necho\r\n"[..], "ends as in Windows, so that #!/bin/sh names no program"),
+            (&b"#!/bin/sh\r\necho\r\n"[..], "ends as in Windows, so that #! names no program"),
             (b"\xef\xbb\xbf#!/bin/sh\n", "byte order mark"),
             (b"#!/no/such/interpreter\n", "#!/no/such/interpreter names no program of this host"),
         ] {

@@ -25,7 +25,7 @@ pub fn recognise(name: &str, bytes: &[u8]) -> Result<Kind> {
         Err(_) => binary_kind(bytes),
     };
     Err(Error::new(Cause::SourceUnrecognised, format!("{name} is neither a script nor a compose file: it is {found}"))
-        .hint("a script starts with #!, a compose file is a YAML mapping with services or x-rolecall"))
+        .hint("a script starts with #!, a compose file is a YAML mapping with services (those of Compose 1 go below it) or x-rolecall"))
 }
 
 /// Whether a text is a mapping with one of the two keys at its top level. Only the outline is read: whether the

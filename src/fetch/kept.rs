@@ -29,7 +29,7 @@ use crate::{
     host::files,
     paths::Paths,
     retry::Retry,
-    settings::Input,
+    settings::{Input, Source},
     world::World,
 };
 
@@ -69,6 +69,9 @@ pub struct Kept {
     at: jiff::Timestamp,
     #[serde(default)]
     baked: bool,
+    /// The source that it came from, without what is secret of an address; none of what version 0.1.0 kept.
+    #[serde(default)]
+    pub source: Option<String>,
     /// Name of the compose project, where there is one.
     pub project: Option<String>,
     /// Its services, those of the roles.
@@ -113,6 +116,12 @@ impl Kept {
     }
 }
 
+/// Everything that was ready on this machine and is kept, whatever source and roles it was of.
+pub fn all(paths: &Paths) -> Vec<Kept> {
+    let read = |dir: PathBuf| serde_json::from_slice(&files::read(&dir.join("project.json")).ok()??).ok();
+    entries(&paths.good()).into_iter().filter_map(read).collect()
+}
+
 /// Where the last known good of one input is kept.
 #[derive(Clone, Debug)]
 pub struct Good {
@@ -151,6 +160,7 @@ impl Good {
     /// The state folder cannot be written; then the one before is still there.
     pub fn keep(
         &self,
+        source: &Source,
         (shape, project, services): (Shape, Option<&str>, BTreeSet<String>),
         snapshot: &Snapshot,
     ) -> Result<()> {
@@ -173,6 +183,7 @@ impl Good {
                 && old.files == snapshot.files
                 && old.project.as_deref() == project
                 && old.services == services
+                && old.source.is_some()
         });
         if same && !linked {
             return Ok(());
@@ -180,7 +191,7 @@ impl Good {
         Folder::open(&objects).and_then(|dir| dir.sync_all()).map_err(|err| Error::io("write", &objects, &err))?;
         let (project, files) = (project.map(str::to_owned), snapshot.files.clone());
         let (at, baked) = (jiff::Timestamp::now(), self.baked);
-        let kept = Kept { at, baked, project, services, shape, files, objects };
+        let kept = Kept { at, baked, source: Some(source.to_string()), project, services, shape, files, objects };
         let text = serde_json::to_vec(&kept)
             .map_err(|err| Error::new(Cause::Io, format!("could not write {}: {err}", self.record().display())))?;
         files::write_atomic(&self.record(), &text, 0o600)?;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     Beside, Scope, Unknown,
+    logs::Groups,
     policy::{Condition, Policy, Statement},
     scope::{self, written},
 };
@@ -34,8 +35,8 @@ pub struct Besides {
 /// Collects what runs of a project need. Resources are those of a policy already.
 #[derive(Debug)]
 pub struct Needs<'a> {
-    scope: &'a Scope,
-    unknown: &'a Unknown,
+    pub(super) scope: &'a Scope,
+    pub(super) unknown: &'a Unknown,
     besides: &'a Besides,
     bucket: String,
     prefixes: BTreeSet<String>,
@@ -48,6 +49,7 @@ pub struct Needs<'a> {
     imported: BTreeSet<String>,
     mirrors: Mirrors,
     repositories: BTreeSet<String>,
+    pub(super) groups: Groups,
 }
 
 impl<'a> Needs<'a> {
@@ -72,6 +74,7 @@ impl<'a> Needs<'a> {
             imported: BTreeSet::new(),
             mirrors: Mirrors::default(),
             repositories: BTreeSet::new(),
+            groups: Groups::default(),
         };
         match source {
             Source::Prefix { bucket, prefix } => {
@@ -161,6 +164,7 @@ impl<'a> Needs<'a> {
             self.scope.arn("autoscaling", &format!("autoScalingGroup:*:autoScalingGroupName/{}", written(name)))
         });
         let secrets = "secretsmanager:GetSecretValue";
+        let [write_logs, create_groups] = self.groups.statements();
         let statements = [
             (!self.prefixes.is_empty()).then_some(list),
             Some(Statement::new("ReadProject", &["s3:GetObject"], all(&self.project))),
@@ -173,6 +177,8 @@ impl<'a> Needs<'a> {
             (!self.repositories.is_empty()).then_some(login),
             Some(Statement::new("PullImages", &pull, all(&self.repositories))),
             Some(Statement::new("ImportImages", &import, all(&self.imported))),
+            Some(write_logs),
+            Some(create_groups),
             Some(Statement::new("CompleteHooks", &hooks, groups)),
         ];
         Policy(statements.into_iter().flatten().filter(|statement| !statement.resources.is_empty()).collect())

@@ -93,6 +93,11 @@ impl Scope {
         self.arn_in(service, region, account, resource)
     }
 
+    /// An ARN in this account and another region, in the partition of that region.
+    pub(super) fn arn_in_region(&self, service: &str, region: &str, resource: &str) -> String {
+        self.arn_of(service, region, self.account.as_deref().unwrap_or(ANY), resource)
+    }
+
     /// An ARN in this partition; `region` and `account` are taken as they are.
     pub(super) fn arn_in(&self, service: &str, region: &str, account: &str, resource: &str) -> String {
         arn(&self.partition, service, region, account, resource)

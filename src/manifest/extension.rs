@@ -9,6 +9,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    daemon,
     decode::{Faults, Section, expected},
     variables::Reference,
 };
@@ -232,8 +233,14 @@ fn docker_settings(node: &Node, faults: &mut Faults) -> DockerSettings {
         faults.push(at.fault("x-rolecall.host.docker.data-root", "must be an absolute path"));
     }
     docker.registry_mirrors = section.texts("registry-mirrors", faults);
-    for (key, value) in section.pairs("daemon", faults) {
-        docker.daemon.insert(key.name.clone(), compose::model::to_json(value));
+    if let Some(mirrors) = section.get("registry-mirrors") {
+        daemon::mirrors(mirrors, "x-rolecall.host.docker.registry-mirrors", faults);
+    }
+    if let Some(node) = section.get("daemon") {
+        if node.as_map().is_none() {
+            faults.push(expected(node, "x-rolecall.host.docker.daemon", "a mapping"));
+        }
+        docker.daemon = daemon::read(node, "x-rolecall.host.docker.daemon", faults);
     }
     docker
 }

@@ -1,11 +1,11 @@
 //! A project read in spite of what is wrong with it: all faults of all its files, for every set of roles.
 
 use super::{
-    Reading, extension::Extension, findings::Findings, options, prepare::placeholders, roles, sets_of, whole_options,
+    Reading, extension::Extension, findings::Findings, options, prepare::placeholders, sets_of, whole_options,
 };
 use crate::{
     compose::{self, Diagnostic, Files, Project, error::unblamed},
-    error::Result,
+    error::{Error, Result},
 };
 
 /// What was read, and what was found on the way.
@@ -65,6 +65,5 @@ fn extension(files: &dyn Files, reading: &Reading, findings: &mut Findings) -> E
 }
 
 fn select(project: &Project, set: &[String], extension: &Extension) -> Result<(Project, Vec<Diagnostic>)> {
-    let wanted: Vec<String> = roles::services(set, &extension.roles, project)?.into_iter().collect();
-    project.inspect(&wanted).map_err(|err| super::invalid(&err))
+    super::selected(project, set, extension).map_err(Error::from)
 }

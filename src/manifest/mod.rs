@@ -1,6 +1,7 @@
 //! From fetched files to one typed value: the compose project of this host's roles, what its host needs, and the
 //! scripts of stage two.
 
+mod daemon;
 mod decode;
 pub mod extension;
 pub mod files;
@@ -79,8 +80,24 @@ pub fn load(
     values: &BTreeMap<String, Secret<String>>,
 ) -> Result<Project, LoadError> {
     let project = whole(files, reading, extension, values)?;
-    let wanted: Vec<String> = roles::services(&reading.roles, &extension.roles, &project)?.into_iter().collect();
-    Ok(project.select(&wanted)?)
+    let (project, faults) = selected(&project, &reading.roles, extension)?;
+    match compose::Error::from_all(faults) {
+        Some(err) => Err(err.into()),
+        None => Ok(project),
+    }
+}
+
+/// The part of a project that roles select, with what is inconsistent about it.
+fn selected(
+    project: &Project,
+    roles: &[String],
+    extension: &Extension,
+) -> Result<(Project, Vec<compose::Diagnostic>), LoadError> {
+    let wanted: Vec<String> = roles::services(roles, &extension.roles, project)?.into_iter().collect();
+    Ok(match roles::profiles(roles, &extension.roles, project) {
+        Some(profiles) => project.inspect_profiles(&profiles),
+        None => project.inspect(&wanted)?,
+    })
 }
 
 /// Sets of roles that together reach each service that some role selects: none, where there are services without a
@@ -94,7 +111,13 @@ pub fn role_sets(
     extension: &Extension,
     values: &BTreeMap<String, Secret<String>>,
 ) -> Result<Vec<Vec<String>>, LoadError> {
-    Ok(sets_of(&whole(files, reading, extension, values)?, extension))
+    let project = whole(files, reading, extension, values)?;
+    let mut sets = sets_of(&project, extension);
+    // Instances of a project that needs a role have one.
+    if sets.len() > 1 && sets[0].is_empty() && project.with_profiles(&[]).is_err() {
+        sets.remove(0);
+    }
+    Ok(sets)
 }
 
 fn sets_of(project: &Project, extension: &Extension) -> Vec<Vec<String>> {

@@ -67,6 +67,22 @@ pub fn services(wanted: &[String], entries: &IndexMap<String, Node>, project: &P
     Ok(selected)
 }
 
+/// The profiles that the roles enable, if all of them are profiles or stand for the services without one: what a service
+/// of an inactive profile is to them, it is to `docker compose --profile P up`. None if some role names services.
+pub fn profiles(wanted: &[String], entries: &IndexMap<String, Node>, project: &Project) -> Option<Vec<String>> {
+    let known = project.known_profiles();
+    let mut profiles = Vec::new();
+    for role in wanted {
+        match entries.get(role).map(|fragment| fragment.get("services").and_then(Node::as_map)) {
+            Some(Some(services)) if !services.is_empty() => return None,
+            Some(_) => {}
+            None if role != ALL && known.contains(role.as_str()) => profiles.push(role.clone()),
+            None => return None,
+        }
+    }
+    Some(profiles)
+}
+
 /// All that can be a role.
 fn known<'a>(entries: &'a IndexMap<String, Node>, project: &'a Project) -> BTreeSet<&'a str> {
     let entries = entries.keys().map(String::as_str);

@@ -1,7 +1,7 @@
 //! Which files of a source are scripts of stage two, and in which order they run.
 
 use super::files::Gathered;
-use crate::{error::Result, fetch::sha256};
+use crate::{error, fetch::sha256};
 
 /// The folder whose scripts prepare a host for a compose project.
 const FOLDER: &str = "bootstrap";
@@ -31,7 +31,7 @@ impl Script {
 ///
 /// # Errors
 /// The mirror is damaged or cannot be read.
-pub fn of(files: &Gathered, with_compose: bool) -> Result<Vec<Script>> {
+pub fn of(files: &Gathered, with_compose: bool) -> error::Result<Vec<Script>> {
     let own = if with_compose { Vec::new() } else { names(files, "") };
     let names = if own.is_empty() { names(files, FOLDER) } else { own };
     let mut scripts = Vec::new();
@@ -49,4 +49,66 @@ fn names(files: &Gathered, folder: &str) -> Vec<String> {
         parent == folder && name.ends_with(".sh")
     };
     files.paths().filter(here).map(str::to_owned).collect()
+}
+
+/// Why a script cannot be run anywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unrunnable {
+    /// A byte order mark stands before `#!`.
+    ByteOrderMark,
+    /// The first line ends in CR LF, which makes the CR a part of the interpreter's name.
+    WindowsLine,
+}
+
+impl Unrunnable {
+    /// What is wrong.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::ByteOrderMark => "a byte order mark stands before #!",
+            Self::WindowsLine => "its first line ends as in Windows, so that #! names no program",
+        }
+    }
+
+    /// What to do about it.
+    pub fn hint(self) -> &'static str {
+        match self {
+            Self::ByteOrderMark => "save it as UTF-8 without a byte order mark",
+            Self::WindowsLine => "convert its line ends from CRLF to LF, for instance with `sed -i 's/\\r$//'`",
+        }
+    }
+}
+
+/// The words of the first line after `#!`, as the kernel splits them: the program, and all the rest as one argument.
+/// None without such a line.
+///
+/// # Errors
+/// Why no kernel can run it.
+pub fn interpreter(content: &[u8]) -> Result<Option<Vec<String>>, Unrunnable> {
+    if content.starts_with(b"\xef\xbb\xbf#!") {
+        return Err(Unrunnable::ByteOrderMark);
+    }
+    let Some(rest) = content.strip_prefix(b"#!") else { return Ok(None) };
+    let line = rest.split(|b| *b == b'\n').next().unwrap_or_default();
+    let line = String::from_utf8_lossy(line);
+    if line.ends_with('\r') {
+        return Err(Unrunnable::WindowsLine);
+    }
+    let line = line.trim();
+    let (program, argument) = line.split_once([' ', '\t']).unwrap_or((line, ""));
+    let argument = Some(argument.trim()).filter(|argument| !argument.is_empty());
+    Ok(Some([Some(program), argument].into_iter().flatten().map(str::to_owned).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_line_is_split_as_the_kernel_does() {
+        assert_eq!(interpreter(b"#! /bin/sh\n").unwrap().unwrap(), ["/bin/sh"]);
+        assert_eq!(interpreter(b"#!/bin/sh -e -u\n").unwrap().unwrap(), ["/bin/sh", "-e -u"]);
+        assert_eq!(interpreter(b"echo\n").unwrap(), None);
+        assert_eq!(interpreter(b"#!/bin/sh\r\necho\r\n"), Err(Unrunnable::WindowsLine));
+        assert_eq!(interpreter(b"\xef\xbb\xbf#!/bin/sh\n"), Err(Unrunnable::ByteOrderMark));
+    }
 }

@@ -21,6 +21,7 @@ pub mod networks;
 pub mod ports;
 pub mod pull;
 pub mod reconcile;
+pub mod release_folder;
 pub mod render;
 pub mod seal;
 pub mod unsupported;

@@ -64,3 +64,193 @@ x-rolecall:
     ];
     assert_eq!(starts, wanted, "{}", outcome.stderr);
 }
+
+#[test]
+fn run_refusal_is_found_with_its_place() {
+    let compose = "\
+services:
+  a:
+    build: .
+  b:
+    image: b
+    credential_spec: { file: x.json }
+  c:
+    image: c
+    secrets: [token]
+    configs: [c]
+  d:
+    image: d
+    volumes:
+      - ok:/ok
+      - { type: npipe, source: x, target: /x }
+  e:
+    image: e
+    security_opt: [nonsense]
+  f:
+    image: f
+    deploy:
+      update_config:
+        parallelism: 1
+volumes: { ok: {} }
+secrets:
+  token:
+    external: true
+configs:
+  c: { external: true }
+";
+    let outcome = validate(&[("compose.yaml", compose)]).exits(3);
+    let wanted = [
+        ("compose.yaml:3:5: services.a.build: ", "name it with `image`"),
+        ("compose.yaml:6:5: services.b.credential_spec: ", "; remove it"),
+        ("compose.yaml:15:11: services.d.volumes[1].type: ", "; remove it"),
+        ("compose.yaml:18:5: services.e.security_opt: ", "nonsense"),
+        ("compose.yaml:27:5: secrets.token.external: ", "use x-rolecall.variables or a file"),
+        ("compose.yaml:29:8: configs.c.external: ", "use content, environment or a file"),
+    ];
+    let found = places(&outcome);
+    assert_eq!(found.len(), wanted.len(), "{}", outcome.stderr);
+    for (line, (start, end)) in found.iter().zip(wanted) {
+        assert!(line.starts_with(start) && line.contains(end), "{line}");
+    }
+    outcome.says("compose.yaml:22:7: services.f.deploy.update_config: ignored");
+}
+
+#[test]
+fn run_refuses_the_same_lines() {
+    let bed = Bed::without_engine();
+    bed.compose("shop", "services:\n  a:\n    build: .\n  b:\n    image: b\n    isolation: hyperv\n");
+    bed.fails(3, "manifest-invalid").says("compose.yaml:3:5: services.a.build").says("compose.yaml:6:5: services.b");
+    bed.rolecall(&["plan"]).fails(3, "manifest-invalid").says("compose.yaml:3:5: services.a.build");
+}
+
+#[test]
+fn value_cut_at_a_dollar_is_a_warning_everywhere() {
+    let files = [
+        ("compose.yaml", "services:\n  web:\n    image: rolecall-test/web:1\n    env_file: web.env\n"),
+        (".env", "ONE=1\nPASSWORD=p$s3cretpart\nSAFE='p$s3cretpart'\n"),
+        ("web.env", "HASH=$2y$05$s3cretpart\n"),
+    ];
+    let says = |outcome: Outcome| {
+        let outcome =
+            outcome.says(".env:2:10: the value of PASSWORD is cut at a `$`").says("web.env:1:6: the value of HASH");
+        assert!(!outcome.stderr.contains("s3cretpart") && !outcome.stderr.contains("SAFE"), "{}", outcome.stderr);
+    };
+    says(validate(&files).exits(0));
+    let bed = Bed::without_engine();
+    bed.project("shop", &files);
+    let dir = bed.agent.cwd.clone();
+    for (name, text) in files {
+        fs::write(dir.join(name), text).unwrap();
+    }
+    says(bed.rolecall(&["config"]).exits(0));
+    says(bed.rolecall(&["run"]));
+    let plan = bed.rolecall(&["plan"]);
+    assert!(plan.stdout.contains("! .env:2:10: the value of PASSWORD is cut"), "{}", plan.stdout);
+}
+
+#[test]
+fn script_with_windows_line_ends_is_a_fault() {
+    let compose = "services:\r\n  web:\r\n    image: web:1\r\n";
+    let files = [("compose.yaml", compose), ("bootstrap/10-hello.sh", "#!/bin/sh\r\necho hello\r\n")];
+    validate(&files).exits(3).says("bootstrap/10-hello.sh:1:1: the script cannot be run").says("from CRLF to LF");
+    let bed = Bed::without_engine();
+    bed.project("shop", &files);
+    bed.rolecall(&["plan"]).exits(3).says("bootstrap/10-hello.sh:1:1: the script cannot be run");
+    bed.run().exits(3).says("bootstrap/10-hello.sh:1:1: the script cannot be run");
+    let odd = [("compose.yaml", "services: { web: { image: web:1 } }"), ("bootstrap/1.sh", "#!/usr/bin/evn bash\n")];
+    validate(&odd)
+        .exits(0)
+        .says("bootstrap/1.sh:1:1: #!/usr/bin/evn bash is an unusual interpreter, did you mean 'env'?");
+    validate(&[("10-only.sh", "#!/bin/sh\r\n")]).exits(3).says("10-only.sh:1:1: the script cannot be run");
+    validate(&[("10-only.sh", "#!/bin/sh\n")]).exits(0).prints("scripts: 10-only.sh");
+}
+
+#[test]
+fn second_default_file_is_a_warning() {
+    let compose = "services: { web: { image: web:1 } }";
+    validate(&[("compose.yaml", compose), ("docker-compose.yml", compose)])
+        .exits(0)
+        .says("docker-compose.yml: not read, since compose.yaml comes before it");
+}
+
+#[test]
+fn file_of_compose_1_is_told_what_to_do() {
+    let compose = "web:\n  image: web:1\nphp:\n  extends: { file: base.yml, service: php }\n";
+    validate(&[("compose.yaml", compose)])
+        .exits(3)
+        .says("compose.yaml:1:1: web: unknown attribute 'web'; this file is of Compose 1: put its services below 'services:'")
+        .says("compose.yaml:3:1: php");
+}
+
+#[test]
+fn home_is_set_as_in_a_run() {
+    let outcome =
+        validate(&[("compose.yaml", "services: { web: { image: web:1, environment: { H: \"$HOME\" } } }")]).exits(0);
+    assert!(!outcome.stderr.contains("HOME"), "{}", outcome.stderr);
+}
+
+#[test]
+fn log_option_that_is_a_number_becomes_a_string() {
+    let project = |daemon: &str| {
+        format!(
+            "services: {{ web: {{ image: web:1 }} }}\nx-rolecall:\n  host:\n    docker:\n      daemon: {{ {daemon} }}\n"
+        )
+    };
+    validate(&[("compose.yaml", &project("log-driver: json-file, log-opts: { max-file: 3, compress: true }"))])
+        .exits(0);
+    validate(&[("compose.yaml", &project("live-restore: 'yes'"))])
+        .exits(3)
+        .says("compose.yaml:5:31: x-rolecall.host.docker.daemon.live-restore: expected true or false, found a string");
+}
+
+#[test]
+fn service_of_an_inactive_profile_is_refused_everywhere() {
+    let compose = "services:\n  main: { image: m, profiles: [dev] }\n  test: { image: t, depends_on: [main] }\n  other: { image: o }\n";
+    let says = "services.test.depends_on.main: service 'main' is needed but its profile (dev) is not active";
+    validate(&[("compose.yaml", compose)]).exits(3).says(says);
+    let bed = Bed::without_engine();
+    bed.compose("shop", compose);
+    fs::write(bed.agent.cwd.join("compose.yaml"), compose).unwrap();
+    bed.rolecall(&["config"]).exits(3).says(says);
+    bed.rolecall(&["plan"]).exits(3).says(says);
+    bed.run().exits(3).says(says);
+    // A role that names a service starts it, as `docker compose up main` does.
+    let file = bed.agent.cwd.join("compose.yaml");
+    for role in ["main", "other", "dev"] {
+        bed.rolecall(&["validate", "--roles", role, file.to_str().unwrap()]).exits(0);
+    }
+}
+
+#[test]
+fn release_folder_without_a_name_is_refused() {
+    let bed = Bed::new();
+    let compose =
+        "services: { db: { image: \"rolecall-test/web:1\", volumes: [\"data:/data\"] } }\nvolumes: { data: {} }\n";
+    bed.compose("shop/1", compose);
+    bed.run().ready();
+    bed.compose("shop/2", compose);
+    for command in ["plan", "run"] {
+        bed.rolecall(&[command])
+            .fails(3, "manifest-invalid")
+            .says("s3://rolecall-test/shop/2/ would start as project 2 beside project 1")
+            .says("s3://rolecall-test/shop/1/")
+            .hints("write `name: 1`")
+            .hints("rolecall down --project 1");
+    }
+    assert_eq!(bed.engine().names(), ["1-db-1"]);
+    // What runs here keeps running, also after a shutdown.
+    bed.rolecall(&["stop", "--all"]).ready();
+    bed.fails(3, "manifest-invalid");
+    assert_eq!(bed.engine().inspect("1-db-1")["State"]["Running"], true);
+    // A name is the way out, and so is a removal.
+    bed.compose("shop/2", &format!("name: '1'\n{compose}"));
+    bed.run().ready();
+    assert_eq!(bed.engine().names(), ["1-db-1"]);
+    bed.compose("shop/3", &format!("name: beside\n{compose}"));
+    bed.run().ready();
+    assert_eq!(bed.engine().names(), ["1-db-1", "beside-db-1"]);
+    bed.rolecall(&["down", "--project", "1", "--project", "beside"]).ready();
+    bed.compose("shop/4", compose);
+    bed.run().ready();
+    assert_eq!(bed.engine().names(), ["4-db-1"]);
+}

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::compose::dotenv::{self, Variables};
+use crate::compose::dotenv::Variables;
 use crate::compose::error::{Diagnostic, Error};
 use crate::compose::load::is_remote;
 use crate::compose::load::scope::{Scope, Source};
@@ -109,7 +109,7 @@ fn variables(scope: &Scope<'_>, entry: &Node, folder: &Path, at: &str) -> Result
     for (file, node) in files {
         let bytes = scope.reader.bytes(&file, node.map(|node| (node, at)))?;
         let lookup = |name: &str| scope.variables.get(name).cloned();
-        dotenv::parse(scope.reader.shown(&file), &bytes, &mut read, &lookup)?;
+        scope.reader.variables(&file, &bytes, &mut read, &lookup)?;
     }
     let mut all = scope.variables.clone();
     for (name, value) in read {

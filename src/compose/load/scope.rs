@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::compose::dotenv::Variables;
+use crate::compose::dotenv::{self, Variables};
 use crate::compose::error::{Diagnostic, Error, Kind, Position};
 use crate::compose::files::Files;
 use crate::compose::interpolate;
@@ -14,6 +14,7 @@ use crate::compose::load::{LoadOptions, extends, faults::Faults, include};
 use crate::compose::merge::{self, Resets};
 use crate::compose::node::{Map, Node, Value};
 use crate::compose::resolve::Base;
+use crate::compose::template::Lookup;
 use crate::compose::{resolve, rules, schema, short, yaml};
 
 /// How often files may be read for one project.
@@ -47,6 +48,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) text: Cell<usize>,
     /// Variables that have no value and no default, and where each of them stands first.
     pub(crate) unset: RefCell<BTreeMap<String, Position>>,
+    /// What is no fault, and still may not be meant.
+    pub(crate) notes: RefCell<Vec<Diagnostic>>,
     /// What is wrong and did not end the load.
     pub(crate) faults: Faults,
 }
@@ -63,6 +66,7 @@ impl<'a> Reader<'a> {
             nodes: Cell::new(NODES),
             text: Cell::new(TEXT),
             unset: RefCell::default(),
+            notes: RefCell::default(),
             faults: Faults::default(),
         }
     }
@@ -94,6 +98,25 @@ impl<'a> Reader<'a> {
                 Err(place(Diagnostic::general(message).kind(kind)))
             }
         }
+    }
+
+    /// Reads a file of variables; what may not be meant is noted.
+    pub(crate) fn variables(
+        &self,
+        file: &Path,
+        bytes: &[u8],
+        variables: &mut Variables,
+        lookup: Lookup<'_>,
+    ) -> Result<(), Diagnostic> {
+        let mut notes = Vec::new();
+        let read = dotenv::parse_noting(self.shown(file), bytes, variables, lookup, &mut notes);
+        let mut all = self.notes.borrow_mut();
+        for note in notes {
+            if !all.contains(&note) {
+                all.push(note);
+            }
+        }
+        read
     }
 
     /// Whether so many more nodes may be taken over.

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::compose::dotenv::{self, Variables};
-use crate::compose::error::{Diagnostic, Error};
+use crate::compose::dotenv::Variables;
+use crate::compose::error::{Diagnostic, Error, Position};
 use crate::compose::interpolate;
 use crate::compose::load::scope::Reader;
 use crate::compose::load::{LoadOptions, invalid_name, is_remote, normalize_project_name};
@@ -28,6 +28,8 @@ pub(crate) struct Setup {
     pub(crate) folder: PathBuf,
     /// Variables of the shell and of the files of variables.
     pub(crate) variables: Variables,
+    /// Whether the project is named by an option, a variable or `name:`, and not by its folder.
+    pub(crate) named: bool,
 }
 
 impl Setup {
@@ -68,7 +70,7 @@ impl Setup {
         let folder = folder(&files);
         let own = read_variables(reader, options, &shell, &variables, &folder)?;
         add(&mut variables, own);
-        Ok(Self { files, folder, variables })
+        Ok(Self { files, folder, variables, named: true })
     }
 
     /// The trees of the compose files that hold anything.
@@ -85,7 +87,10 @@ impl Setup {
 
     /// The project's name; it becomes a variable, too.
     pub(crate) fn name(&mut self, options: &LoadOptions, trees: &[(PathBuf, Node)]) -> Result<String, Error> {
-        let name = self.find_name(options, trees)?;
+        let given = self.given_name(options, trees)?;
+        self.named = given.is_some();
+        let name = given
+            .unwrap_or_else(|| normalize_project_name(&self.folder.file_name().unwrap_or_default().to_string_lossy()));
         if name.is_empty() {
             return Err(Diagnostic::general("the project has no name")
                 .help("set 'name:' or COMPOSE_PROJECT_NAME")
@@ -95,23 +100,22 @@ impl Setup {
         Ok(name)
     }
 
-    fn find_name(&self, options: &LoadOptions, trees: &[(PathBuf, Node)]) -> Result<String, Diagnostic> {
+    fn given_name(&self, options: &LoadOptions, trees: &[(PathBuf, Node)]) -> Result<Option<String>, Diagnostic> {
         let variable = self.variables.get("COMPOSE_PROJECT_NAME").filter(|name| !name.is_empty());
         let given = options.project_name.as_ref().filter(|name| !name.is_empty());
         if let Some((name, origin)) =
             given.map(|name| (name, "the options")).or(variable.map(|name| (name, "COMPOSE_PROJECT_NAME")))
         {
             let fits = *name == normalize_project_name(name);
-            return if fits { Ok(name.clone()) } else { Err(invalid_name(name, origin)) };
+            return if fits { Ok(Some(name.clone())) } else { Err(invalid_name(name, origin)) };
         }
         let says = |name: &&Node| !name.is_null() && name.as_str() != Some("");
         let named = trees.iter().rev().find_map(|(_, tree)| tree.get("name").filter(says));
         if let Some(node) = named.filter(|node| node.as_str().is_some()) {
             let lookup = |name: &str| self.variables.get(name).cloned();
-            return Ok(normalize_project_name(&interpolate::text(node, &["name"], &lookup)?));
+            return Ok(Some(normalize_project_name(&interpolate::text(node, &["name"], &lookup)?)));
         }
-        let folder = self.folder.file_name().unwrap_or_default().to_string_lossy();
-        Ok(normalize_project_name(&folder))
+        Ok(None)
     }
 
     /// The active profiles.
@@ -155,7 +159,7 @@ fn read_variables(
     let mut read = Variables::new();
     for file in files {
         let bytes = reader.bytes(&file, None)?;
-        let parsed = dotenv::parse(reader.shown(&file), &bytes, &mut read, &|name| known.get(name).cloned());
+        let parsed = reader.variables(&file, &bytes, &mut read, &|name| known.get(name).cloned());
         parsed.or_else(|fault| reader.faults.note_gap(fault))?;
     }
     Ok(read)
@@ -180,6 +184,15 @@ fn named_by_variable(options: &LoadOptions, variables: &Variables) -> Vec<PathBu
     names.map(|name| absolute(options, name)).collect()
 }
 
+/// Notes default files that are not read, since another one comes before them.
+fn note_others(reader: &Reader<'_>, folder: &Path, names: &[&str], used: &Path) {
+    for other in names.iter().map(|name| folder.join(name)).filter(|file| file != used && reader.files.is_file(file)) {
+        let message = format!("not read, since {} comes before it", reader.shown(used).display());
+        let note = Diagnostic::new(&Position::file(reader.shown(&other)), "", message);
+        reader.notes.borrow_mut().push(note.help("remove one of the two, or name both in COMPOSE_FILE"));
+    }
+}
+
 /// The default file of a folder or of the nearest one above it, and its override.
 fn default_files(reader: &Reader<'_>, folder: &Path, with_override: bool) -> Vec<PathBuf> {
     let there = |path: &Path| reader.files.is_file(path) || reader.files.is_dir(path);
@@ -187,6 +200,10 @@ fn default_files(reader: &Reader<'_>, folder: &Path, with_override: bool) -> Vec
         let find = |names: &[&str]| names.iter().map(|name| folder.join(name)).find(|file| there(file));
         if let Some(file) = find(&FILES) {
             let more = if with_override { find(&OVERRIDES) } else { None };
+            note_others(reader, folder, &FILES, &file);
+            if let Some(more) = &more {
+                note_others(reader, folder, &OVERRIDES, more);
+            }
             return std::iter::once(file).chain(more).collect();
         }
     }

@@ -112,7 +112,8 @@ fn variables_without_a_value_are_named_with_their_first_place() {
         "compose.override.yaml:1:30: variable HOST is not set, and counts as empty",
         "compose.yaml:3:12: variable TAG is not set, and counts as empty",
     ];
-    assert_eq!(project.warnings().collect::<Vec<_>>(), wanted);
+    let warnings: Vec<String> = project.warnings().iter().map(ToString::to_string).collect();
+    assert_eq!(warnings, wanted);
 }
 
 #[test]

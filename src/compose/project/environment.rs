@@ -33,7 +33,7 @@ pub(super) fn resolve(
         let bytes = reader.bytes(path, named.map(|node| (node, at.as_str())))?;
         let lookup = |name: &str| variables.get(name).or_else(|| own.get(name).and_then(Option::as_ref)).cloned();
         match file.format.as_str() {
-            "" => dotenv::parse(reader.shown(path), &bytes, &mut all, &lookup)?,
+            "" => reader.variables(path, &bytes, &mut all, &lookup)?,
             "raw" => dotenv::parse_raw(reader.shown(path), &bytes, &mut all, &lookup)?,
             _ => {
                 let fault = Diagnostic::general("unknown format of an environment file");
@@ -60,7 +60,7 @@ pub(super) fn labels(reader: &Reader<'_>, service: &mut ServiceConfig, root: &No
         let path = Path::new(file);
         let bytes = reader.bytes(path, named.map(|node| (node, at.as_str())))?;
         let known = all.clone();
-        dotenv::parse(reader.shown(path), &bytes, &mut all, &|name| known.get(name).cloned())?;
+        reader.variables(path, &bytes, &mut all, &|name| known.get(name).cloned())?;
         reader.allows_values(path, &all)?;
     }
     all.append(&mut service.labels);

@@ -26,6 +26,8 @@ use crate::compose::resolve::FROM_VARIABLE;
 pub struct Project {
     /// Its name.
     pub name: String,
+    /// Whether an option, a variable or `name:` gives it its name, and not its folder.
+    pub named: bool,
     /// The project folder, absolute.
     pub working_dir: PathBuf,
     /// The compose files, absolute, in the order in which they were merged.
@@ -54,6 +56,7 @@ pub struct Project {
     pub unresolved: bool,
     /// Variables that have no value and no default, each with its first place.
     pub unset: BTreeMap<String, Position>,
+    notes: Vec<Diagnostic>,
     whole: Arc<Whole>,
 }
 
@@ -69,6 +72,8 @@ struct Whole {
     models: BTreeMap<String, ModelConfig>,
     /// Services whose environment or label files cannot be read: a fault only if they are enabled.
     unresolved: BTreeMap<String, Diagnostic>,
+    /// What may not be meant in the environment and label files of a service.
+    notes: BTreeMap<String, Vec<Diagnostic>>,
 }
 
 impl Project {
@@ -90,6 +95,7 @@ impl Project {
             secrets: section(&root, "secrets", &mut faults),
             models: section(&root, "models", &mut faults),
             unresolved: BTreeMap::new(),
+            notes: BTreeMap::new(),
             root,
         };
         if let Some(error) = Error::from_all(faults) {
@@ -100,6 +106,7 @@ impl Project {
                 object.content = content;
             }
         }
+        let notes = reader.notes.take();
         for (name, service) in &mut whole.services {
             service.name.clone_from(name);
             if let (Some(scale), Some(deploy)) = (service.scale, &mut service.deploy) {
@@ -114,10 +121,12 @@ impl Project {
             if let Err(fault) = read() {
                 whole.unresolved.insert(name.clone(), fault);
             }
+            whole.notes.insert(name.clone(), reader.notes.take());
         }
         let top = At::top("");
         Ok(Self {
             name,
+            named: setup.named,
             working_dir: setup.folder,
             compose_files: setup.files,
             environment: setup.variables,
@@ -132,13 +141,25 @@ impl Project {
             secrets: BTreeMap::new(),
             models: BTreeMap::new(),
             unset: BTreeMap::new(),
+            notes,
             whole: Arc::new(whole),
         })
     }
 
-    /// What is no fault, and still may not be meant.
-    pub fn warnings(&self) -> impl Iterator<Item = String> {
-        self.unset.iter().map(|(name, at)| format!("{at}: variable {name} is not set, and counts as empty"))
+    /// What is no fault, and still may not be meant, of the files and of the enabled services.
+    pub fn warnings(&self) -> Vec<Diagnostic> {
+        let unset = self
+            .unset
+            .iter()
+            .map(|(name, at)| Diagnostic::new(at, "", format!("variable {name} is not set, and counts as empty")));
+        let own = self.whole.notes.iter().filter(|(name, _)| self.services.contains_key(*name));
+        let mut all: Vec<Diagnostic> = Vec::new();
+        for warning in unset.chain(self.notes.iter().chain(own.flat_map(|(_, notes)| notes)).cloned()) {
+            if !all.contains(&warning) {
+                all.push(warning);
+            }
+        }
+        all
     }
 
     /// The merged tree of a top-level `x-` attribute, with variables replaced and positions.

@@ -13,11 +13,15 @@ impl Project {
     /// # Errors
     /// What is inconsistent about the services that are then enabled.
     pub fn with_profiles(&self, profiles: &[String]) -> Result<Self, Error> {
+        let (project, faults) = self.inspect_profiles(profiles);
+        Error::from_all(faults).map_or(Ok(project), Err)
+    }
+
+    /// The same, with what is inconsistent about the services that are then enabled.
+    pub fn inspect_profiles(&self, profiles: &[String]) -> (Self, Vec<Diagnostic>) {
         let project = self.enabled(profiles);
-        match Error::from_all(project.check()) {
-            Some(error) => Err(error),
-            None => Ok(project.pruned()),
-        }
+        let faults = project.check();
+        (project.pruned(), faults)
     }
 
     /// The project with the named services and all that they depend on, and nothing else: `up S`. A service that is

@@ -250,7 +250,7 @@ impl Checker {
             match object.attributes.iter().find(|(known, _)| *known == key.name) {
                 Some((_, shape)) => self.below(&key.name, value, shape),
                 None if object.extensible && key.name.starts_with("x-") => {}
-                None => self.unknown(key, value, object),
+                None => self.unknown(key, value, map, object),
             }
         }
         for name in object.required {
@@ -260,12 +260,16 @@ impl Checker {
         }
     }
 
-    fn unknown(&mut self, key: &Key, value: &Node, object: &'static Object) {
+    fn unknown(&mut self, key: &Key, value: &Node, map: &Map, object: &'static Object) {
         let known = object.attributes.iter().map(|(name, _)| *name);
         let path = self.join(&key.name);
         let mut fault = Diagnostic::unknown(&key.position, path, "attribute", &key.name, known);
-        if self.path.is_empty() && (value.get("image").is_some() || value.get("build").is_some()) {
-            fault = fault.help("a service stands under 'services'");
+        if self.path.is_empty() && is_service(value) {
+            fault = fault.help(if map.contains_key("services") {
+                "a service stands under 'services'"
+            } else {
+                "this file is of Compose 1: put its services below 'services:'"
+            });
         }
         self.push(fault);
     }
@@ -273,6 +277,13 @@ impl Checker {
     fn join(&self, part: &str) -> String {
         if self.path.is_empty() { part.to_owned() } else { format!("{}.{part}", self.path) }
     }
+}
+
+/// Whether a value at the top looks like a service: every file of Compose 1 holds nothing else there.
+fn is_service(value: &Node) -> bool {
+    ["image", "build", "extends", "container_name", "command", "ports", "volumes"]
+        .into_iter()
+        .any(|attribute| value.get(attribute).is_some())
 }
 
 /// `a, b or c`

@@ -13,7 +13,12 @@ fn snapshot(paths: &Paths, input: &Input, text: &str) -> Snapshot {
 }
 
 fn keep(good: &Good, snapshot: &Snapshot) {
-    good.keep((Shape::Folder, Some("app"), BTreeSet::from(["web".to_owned()])), snapshot).unwrap();
+    good.keep(
+        &Source::parse("s3://bucket/app/").unwrap(),
+        (Shape::Folder, Some("app"), BTreeSet::from(["web".to_owned()])),
+        snapshot,
+    )
+    .unwrap();
 }
 
 fn content(good: &Good) -> Option<String> {

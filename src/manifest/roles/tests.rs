@@ -7,7 +7,7 @@ const PROJECT: &str = "
 services:
   app: { image: a, depends_on: [db], ports: ['80:80'], environment: { WHO: base } }
   worker: { image: a }
-  db: { image: b, profiles: [data] }
+  db: { image: b }
   cache: { image: c, profiles: [data, tools] }
   debug: { image: d, profiles: [tools], env_file: missing.env }
 x-rolecall:
@@ -40,7 +40,7 @@ fn each_kind_of_role_selects_what_it_means_with_dependencies() {
     assert_eq!(selected(&["edge"]), "app db", "an entry: the services that it names");
     assert_eq!(selected(&["plain"]), "app db worker", "an entry that names none");
     assert_eq!(selected(&["data"]), "app cache db worker", "a profile");
-    assert_eq!(selected(&["db"]), "db", "a service, whatever its profile");
+    assert_eq!(selected(&["cache"]), "cache", "a service, whatever its profile");
     assert_eq!(selected(&["worker"]), "cache worker", "an entry beats a service of its name");
     assert_eq!(selected(&["edge", "cache"]), "app cache db", "the union");
 }
@@ -64,6 +64,18 @@ fn what_no_role_selects_need_not_be_right() {
     let twice = "services:\n  a: { image: a, container_name: web }\n  b: { image: a, container_name: web }\n";
     assert_eq!(load(twice, &["a"]).unwrap().services.len(), 1);
     assert!(load(twice, &[]).is_err());
+}
+
+#[test]
+fn inactive_profile_that_is_needed_is_refused_as_by_compose() {
+    let text = "services:\n  main: { image: m, profiles: [dev] }\n  test: { image: t, depends_on: [main] }\n  odd: { image: o, profiles: [x] }\n";
+    for roles in [&[][..], &["x"]] {
+        let err = load(text, roles).unwrap_err();
+        assert!(err.message.contains("service 'main' is needed but its profile (dev) is not active"), "{err}");
+    }
+    for roles in [&["dev"][..], &["test"], &["all"]] {
+        assert!(load(text, roles).unwrap().services.contains_key("main"), "{roles:?}");
+    }
 }
 
 #[test]

@@ -5,15 +5,16 @@
 //! in [`CHECKS`]. A fault refuses the project, so it must be certain; whatever may be meant is a warning. A check looks
 //! at the project of one set of roles; `validate` calls it for each set, and equal findings are told once.
 
+mod containers;
 mod pins;
+mod scripts;
 pub mod subnets;
 
 use std::path::Path;
 
 use super::{ports, unsupported};
 use crate::{
-    compose::{Diagnostic, Project},
-    error::Cause,
+    compose::Project,
     facts::Facts,
     manifest::{Script, extension::Extension, files::Gathered, findings::Findings, prepare::Prepared, service},
 };
@@ -36,7 +37,7 @@ pub struct Subject<'a> {
 type Check = fn(&Subject<'_>, &mut Findings);
 
 /// All of them. Those further down may rely on nothing that those before have found right.
-const CHECKS: &[Check] = &[attributes, extensions, variables, host_ports];
+const CHECKS: &[Check] = &[attributes, extensions, containers::check, variables, host_ports, scripts::check];
 
 /// Checks a project.
 pub fn check(subject: &Subject<'_>) -> Findings {
@@ -81,17 +82,16 @@ fn extensions(subject: &Subject<'_>, findings: &mut Findings) {
     }
 }
 
-/// Variables without a value.
+/// Variables without a value, values that are cut at a `$`, files that are not read.
 fn variables(subject: &Subject<'_>, findings: &mut Findings) {
-    for (name, at) in subject.project.iter().flat_map(|project| &project.unset) {
-        findings.warn(Diagnostic::new(at, "", format!("variable {name} is not set, and counts as empty")));
+    for warning in subject.project.iter().flat_map(|project| project.warnings()) {
+        findings.warn(warning);
     }
 }
 
 /// One port of the host that two containers ask for.
 fn host_ports(subject: &Subject<'_>, findings: &mut Findings) {
     if let Some(Err(err)) = subject.project.map(ports::check) {
-        debug_assert_eq!(err.cause, Cause::PortClash);
         findings.error(err);
     }
 }
