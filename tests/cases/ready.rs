@@ -254,7 +254,7 @@ services:
 "#;
     bed.compose("shop", shop);
     bed.run().ready();
-    bed.compose("blog", "services:\n  web: { image: \"rolecall-test/web:1\", restart: unless-stopped }\n");
+    bed.compose("blog", "name: blog\nservices:\n  web: { image: \"rolecall-test/web:1\", restart: unless-stopped }\n");
     bed.run().ready();
     bed.engine().post("/containers/shop-by-hand-1/stop", &Value::Null);
     bed.rolecall(&["stop", "--all"]).ready().prints("3 containers stopped");
