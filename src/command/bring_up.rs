@@ -153,7 +153,7 @@ impl BringUp<'_> {
         let of = (self.input, self.facts);
         let alone = match release_folder::check(session, of, prepared, refresh).await {
             Ok(known) => known,
-            Err(err) => return Err(self.refused(session, prepared, err).await),
+            Err(err) => return Err(Box::pin(self.refused(session, prepared, err)).await),
         };
         let mut summary = execute::run(&self.host_steps(prepared), &self.context(preparing, prepared)?).await?;
         let cx = self.context(session, prepared)?;
@@ -164,7 +164,7 @@ impl BringUp<'_> {
         let look = Look { project, prepared, instance, changes, idle: false, remove_orphans, scripts_pending: false };
         look::look(&cx, look).await.map_err(plan_step)?;
         if !alone && let Err(err) = release_folder::check(session, of, prepared, refresh).await {
-            return Err(self.refused(session, prepared, err).await);
+            return Err(Box::pin(self.refused(session, prepared, err)).await);
         }
         let done = self.project(&cx, prepared, refresh).await;
         self.others(&cx, &project.name, done.is_ok()).await;

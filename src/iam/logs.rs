@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{Needs, policy::Statement, scope::written};
 use crate::{compose::Project, error::Result, manifest::extension::Extension};
 
-/// The driver that writes to CloudWatch Logs; the others take no role.
+/// The driver that writes to log groups of AWS; the others take no role.
 const DRIVER: &str = "awslogs";
 
 /// What of a log group is needed, as resources.

@@ -16,10 +16,13 @@ const BROKEN: &[(&str, &str)] = &[
     ("```yaml\nx-rolecall: { hosts: {} }\n```", "hosts"),
     ("```yaml\na: [1\n```", "not valid YAML"),
     ("```yaml\na: 1\na: 2\n```", "compose.yaml:2:1"),
-    ("```yaml compose.yaml\nservices: { web: { image: a, enviroment: {} } }\n```", "compose.yaml: compose.yaml:1:30: services.web.enviroment"),
+    (
+        "```yaml compose.yaml\nservices: { web: { image: a, enviroment: {} } }\n```",
+        "compose.yaml: compose.yaml:1:30: services.web.enviroment",
+    ),
     (
         "```yaml compose.yaml\nservices: { web: { image: a } }\n```\n```yaml compose.prod.yaml\nservices: { web: { prots: [] } }\n```",
-        "compose.prod.yaml: rolecall: FAILED",
+        "compose.prod.yaml: compose.prod.yaml:1:20: services.web.prots",
     ),
     ("```yaml a.yaml\na: 1\n```\n```yaml a.yaml\na: 1\n```", "a.yaml is shown twice"),
     // Shell, and our own command line.
