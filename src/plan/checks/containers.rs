@@ -6,7 +6,7 @@ use super::Subject;
 use crate::{
     compose::{Diagnostic, Files, Project, ServiceConfig, error::dotted},
     error::Error,
-    manifest::{files::Staged, findings::Findings},
+    manifest::{extension::Mirrors, files::Staged, findings::Findings},
     plan::{
         containers::{self, Fetched, Options, Peers},
         unsupported,
@@ -41,6 +41,7 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
         fetched: &Fetched::default(),
         read: &read,
         identify: &read,
+        mirrors: Mirrors::default(),
     };
     // What is refused by its attribute alone has been found with its place.
     for service in project.services.values().filter(|service| unsupported::check(project, service).is_ok()) {
