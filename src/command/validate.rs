@@ -97,7 +97,7 @@ impl Place {
 
     fn check(&self, project: Option<&Project>, extension: &Extension) -> Findings {
         let Self { dir, files, scripts } = self;
-        checks::check(&Subject { project, extension, scripts, dir, files: Some(files) })
+        checks::check(&Subject { project, extension, scripts, dir, files: Some(files), on_host: false })
     }
 }
 

@@ -71,7 +71,12 @@ impl Base<'_> {
             if volume.get("source").is_none() {
                 return Err(volume.fault(format!("{path}.volumes[{index}]"), "a bind needs a source"));
             }
+            let text = volume.get("source").and_then(Node::as_str).unwrap_or_default();
+            let relative = !text.is_empty() && !text.starts_with(['/', '~']) && !is_windows_absolute(text);
             self.change(volume.get_mut("source"), Self::foreign);
+            if relative {
+                mark(volume);
+            }
         }
         Ok(())
     }
@@ -119,6 +124,14 @@ impl Base<'_> {
     }
 }
 
+/// Notes that the source of a bind was relative, together with what it became: another file may still override it.
+fn mark(volume: &mut Node) {
+    let Some(source) = volume.get("source").cloned() else { return };
+    if let Some(map) = volume.as_map_mut() {
+        map.insert(Key::new(FROM_RELATIVE, &source.position), source);
+    }
+}
+
 fn show(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
@@ -146,6 +159,9 @@ fn values(node: Option<&mut Node>) -> impl Iterator<Item = &mut Node> {
 /// The content of a secret or config that comes from a variable, until it is typed: an attribute that no file can have
 /// by accident and every check lets pass.
 pub(crate) const FROM_VARIABLE: &str = "x-#value";
+
+/// The absolute source of a bind that was written as a relative path, until it is typed.
+pub(crate) const FROM_RELATIVE: &str = "x-#relative";
 
 /// Gives variables, secrets and configs that name a variable its value.
 pub(crate) fn environment(project: &mut Node, variables: &Variables) {

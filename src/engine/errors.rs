@@ -192,6 +192,15 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("mount", "the server of the volume does not answer: see its address and the route to it"),
 ];
 
+/// Words of an engine that found no source for a mount: a disk that is mounted a little later than the engine starts.
+fn from_missing_source(lower: &str, told: &str) -> Option<Error> {
+    let missing = lower.contains("bind source path does not exist")
+        || (lower.contains("failed to mount local volume")
+            && ["no such file or directory", "no such device"].iter().any(|words| lower.contains(words)));
+    let error = Error::new(Cause::ContainerFailed, told).transient();
+    missing.then(|| error.hint("mount the disk of this path or create it, or correct the source of the mount"))
+}
+
 /// The error for something outside the engine that did not answer, or that refused the role of this instance.
 fn from_elsewhere(lower: &str, told: &str) -> Option<Error> {
     let place = ELSEWHERE.iter().find(|(words, _)| lower.contains(words));
@@ -217,7 +226,7 @@ fn from_elsewhere(lower: &str, told: &str) -> Option<Error> {
 fn refused(attempted: &str, status: u16, message: &str) -> Error {
     let lower = message.to_lowercase();
     let told = format!("{attempted}: {}", sentence(message));
-    if let Some(error) = from_elsewhere(&lower, &told) {
+    if let Some(error) = from_missing_source(&lower, &told).or_else(|| from_elsewhere(&lower, &told)) {
         return error;
     }
     let known = PERMANENT.iter().find(|(words, ..)| lower.contains(words));

@@ -77,3 +77,94 @@ fn unknown_setting_of_a_service_is_refused() {
     let failed = bed.fails(3, "manifest-invalid");
     failed.names("compose.yaml:13:19: services.restarted.x-rolecall.on-file-changes: unknown key 'on-file-changes', did you mean 'on-file-change'?");
 }
+
+/// A project whose one service has these volumes.
+fn mounting(volumes: &str) -> String {
+    format!("services:\n  web:\n    image: rolecall-test/web:1\n    volumes:\n{volumes}")
+}
+
+#[test]
+fn missing_file_of_a_bind_is_refused_before_anything_is_created() {
+    let bed = Bed::new();
+    let table = [
+        (
+            "      - ./conf/site.conf:/etc/site.conf\n",
+            "5:9",
+            "'conf/site.conf' does not exist in the project, did you mean 'conf/sites.conf'?",
+        ),
+        ("      - ./app:/etc/app.yml\n", "5:9", "'app' does not exist in the project"),
+        (
+            "      - { type: bind, source: ./keys, target: /keys, bind: { create_host_path: false } }\n",
+            "5:31",
+            "'keys' does not exist in the project",
+        ),
+        ("      - ../:/all\n", "5:9", "the path leads out of the folder of the project"),
+        ("      - ../other/conf:/conf\n", "5:9", "the path leads out of the folder of the project"),
+    ];
+    for (volumes, at, message) in table {
+        let compose = mounting(volumes);
+        bed.project("shop", &[("compose.yaml", compose.as_str()), ("conf/sites.conf", "x")]);
+        let wanted = format!("compose.yaml:{at}: services.web.volumes[0].source: {message}");
+        bed.fails(3, "manifest-invalid").names(&wanted);
+        bed.rolecall(&["plan"]).fails(3, "manifest-invalid").names(&wanted);
+        assert!(bed.engine().names().is_empty());
+        let folder = bed.path("laptop/shop");
+        std::fs::create_dir_all(folder.join("conf")).unwrap();
+        std::fs::write(folder.join("compose.yaml"), &compose).unwrap();
+        std::fs::write(folder.join("conf/sites.conf"), "x").unwrap();
+        let validated = bed.rolecall(&["validate", folder.to_str().unwrap()]).exits(3);
+        assert!(validated.stderr.contains(&wanted), "{}", validated.told());
+    }
+}
+
+#[test]
+fn folders_that_may_be_missing_are_accepted() {
+    let bed = Bed::new();
+    let compose = mounting("      - ./data:/data\n      - ./conf.d:/etc/conf.d\n      - ./sub/../more:/more\n");
+    let sub = "services: { sub: { image: 'rolecall-test/web:1', volumes: ['../shared:/shared'] } }\n";
+    let compose = format!("include: [sub/compose.yaml]\n{compose}");
+    bed.project("shop", &[("compose.yaml", compose.as_str()), ("sub/compose.yaml", sub), ("shared/x.conf", "x")]);
+    bed.run().ready();
+    bed.run().ready().says("nothing to do");
+}
+
+#[test]
+fn folder_in_place_of_a_missing_file_is_replaced_by_the_file() {
+    let bed = Bed::new();
+    // A script could write the file, so that its absence is no fault.
+    let compose = mounting("      - ./app.yml:/etc/app.yml\n");
+    let script = ("bootstrap/10.sh", "#!/bin/sh\n");
+    bed.project("shop", &[("compose.yaml", compose.as_str()), script]);
+    bed.run().ready().says("'app.yml' does not exist in the project");
+    assert!(bed.agent.state.join("projects/shop/app.yml").is_dir());
+    let before = started(&bed, &["web"]);
+    bed.project("shop", &[("compose.yaml", compose.as_str()), script, ("app.yml", "a: 1\n")]);
+    bed.run().ready().says("app.yml has changed");
+    assert_ne!(started(&bed, &["web"]), before);
+    assert_eq!(std::fs::read(bed.agent.state.join("projects/shop/app.yml")).unwrap(), b"a: 1\n");
+}
+
+#[test]
+fn mount_that_comes_later_is_awaited() {
+    let bed = Bed::new();
+    let disk = bed.path("mnt/data");
+    let source = disk.display();
+    bed.compose(
+        "shop",
+        &mounting(&format!(
+            "      - {{ type: bind, source: {source}, target: /data, bind: {{ create_host_path: false }} }}\n"
+        )),
+    );
+    let failed = bed.agent.env("ROLECALL_DEADLINE", "8s").run(&["run"]).fails(4, "container-failed");
+    failed.says("attempt=1").names("bind source path does not exist");
+    std::fs::create_dir_all(&disk).unwrap();
+    bed.run().ready();
+    let short = bed.path("mnt/other");
+    bed.compose("shop", &mounting(&format!("      - {}:/data\n", short.display())));
+    let plan = bed.rolecall(&["plan"]).ready();
+    assert!(
+        plan.stdout.contains("does not exist on this host and would be created on its root disk"),
+        "{}",
+        plan.told()
+    );
+}

@@ -12,6 +12,8 @@ record! {
         r#type: String;
         /// Path, volume or image; empty for an anonymous volume.
         source: String;
+        /// Whether the source was written as a relative path.
+        relative: bool = hidden;
         /// Path in the container.
         target: String;
         /// Whether it is read-only.

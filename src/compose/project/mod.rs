@@ -19,7 +19,7 @@ use crate::compose::model::{
     ConfigObjConfig, Extensions, ModelConfig, NetworkConfig, SecretConfig, ServiceConfig, VolumeConfig,
 };
 use crate::compose::node::Node;
-use crate::compose::resolve::FROM_VARIABLE;
+use crate::compose::resolve::{FROM_RELATIVE, FROM_VARIABLE};
 
 /// A project, normalised: what Compose would start, with names, defaults and absolute paths.
 #[derive(Clone, Debug)]
@@ -109,6 +109,10 @@ impl Project {
         let notes = reader.notes.take();
         for (name, service) in &mut whole.services {
             service.name.clone_from(name);
+            for volume in &mut service.volumes {
+                let source = volume.extensions.remove(FROM_RELATIVE);
+                volume.relative = matches!(source, Some(Tree::Text(source)) if source == volume.source);
+            }
             if let (Some(scale), Some(deploy)) = (service.scale, &mut service.deploy) {
                 deploy.replicas.get_or_insert(scale);
             }

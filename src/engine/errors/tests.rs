@@ -66,7 +66,12 @@ fn every_answer_of_the_engine_has_a_class() {
     use Cause::{ContainerFailed, DiskFull, EngineRefused, PortHeld};
     use Class::{Permanent, Throttled, Transient};
     let table = [
-        (400, "invalid mount config for type \"bind\": bind source path does not exist: /x", EngineRefused, Permanent),
+        (
+            400,
+            "invalid mount config for type \"bind\": bind source path does not exist: /x",
+            ContainerFailed,
+            Transient,
+        ),
         (400, "client version 1.53 is too new. Maximum supported API version is 1.41", EngineRefused, Transient),
         (403, "not allowed", EngineRefused, Permanent),
         (404, "No such container: web", EngineRefused, Permanent),

@@ -5,6 +5,7 @@
 //! in [`CHECKS`]. A fault refuses the project, so it must be certain; whatever may be meant is a warning. A check looks
 //! at the project of one set of roles; `validate` calls it for each set, and equal findings are told once.
 
+mod binds;
 mod containers;
 mod pins;
 mod scripts;
@@ -31,13 +32,16 @@ pub struct Subject<'a> {
     pub dir: &'a Path,
     /// The files of the project by paths relative to its folder; none for a single script.
     pub files: Option<&'a Gathered>,
+    /// Whether this is the host that the project runs on.
+    pub on_host: bool,
 }
 
 /// One check.
 type Check = fn(&Subject<'_>, &mut Findings);
 
 /// All of them. Those further down may rely on nothing that those before have found right.
-const CHECKS: &[Check] = &[attributes, extensions, containers::check, variables, host_ports, scripts::check];
+const CHECKS: &[Check] =
+    &[attributes, extensions, binds::binds, containers::check, variables, host_ports, scripts::check];
 
 /// Checks a project.
 pub fn check(subject: &Subject<'_>) -> Findings {
@@ -58,6 +62,7 @@ pub fn of(prepared: &Prepared, facts: &Facts, signed: bool) -> Findings {
         scripts: &manifest.scripts,
         dir: &prepared.dir,
         files: prepared.files.clone().map(Gathered::Folder).as_ref(),
+        on_host: true,
     });
     subnets::check(project, &manifest.extension, facts, &mut findings);
     if let Some(warning) = project.filter(|_| signed).and_then(unpinned) {
