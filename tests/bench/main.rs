@@ -3,7 +3,7 @@
 //!
 //! `ROLECALL_BIN` is the agent, `ROLECALL_PEER_COMPOSE` a `docker-compose` of version 2.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 #[path = "../support/mod.rs"]
 mod support;

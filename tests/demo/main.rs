@@ -1,7 +1,7 @@
 //! `make demo`: an instance boots into three roles. EC2 (metadata, tags, S3, parameters) and an image registry live
 //! in this process, Docker is a real engine of its own, and the agent is the real binary.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 #[path = "../support/mod.rs"]
 mod support;
