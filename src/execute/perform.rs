@@ -9,7 +9,7 @@ use std::{
 use tracing::warn;
 
 use crate::{
-    error::{Cause, Error, Result},
+    error::{Cause, Class, Error, Result},
     execute::{
         Context, Outcome, Progress, containers, foreign,
         images::Image,
@@ -124,7 +124,7 @@ pub async fn apply(cx: &Context, retry: &Retry, step: &Step, attempt: u32) -> Re
             let name = step.desired.name.clone();
             let create = async |attempt| {
                 one_network_of_each_name(cx, step, attempt).await?;
-                container(cx, step).await
+                container(cx, step).await.map_err(|err| unless_ours(cx, err))
             };
             let id = cx.engine(retry, "create", &name, create).await?;
             cx.remember(&name, id);
@@ -140,7 +140,7 @@ pub async fn apply(cx: &Context, retry: &Retry, step: &Step, attempt: u32) -> Re
             let id = cx.container(step)?;
             let start = async |attempt| {
                 one_network_of_each_name(cx, step, attempt).await?;
-                containers::start(engine, step, &id).await
+                containers::start(engine, step, &id).await.map_err(|err| unless_ours(cx, err))
             };
             cx.engine_and_containers(retry, "start", name, start).await?;
             mounted::started(&cx.paths, step, &id)?;
@@ -224,6 +224,12 @@ async fn container(cx: &Context, step: &Rc<reconcile::Step>) -> Result<String> {
     let desired = desired::container(&launch.project, service, step.desired.number, &peers, &launch.options())?;
     let step = reconcile::Step { desired, ..reconcile::Step::clone(step) };
     containers::prepare(engine, &step, &image).await
+}
+
+/// A missing source of a mount is awaited, since a disk may be mounted later. In our own folders nothing appears by itself.
+fn unless_ours(cx: &Context, err: Error) -> Error {
+    let missing = |folder: &Path| err.message.contains(&format!("source path does not exist: {}/", folder.display()));
+    if missing(&cx.paths.state) || missing(&cx.paths.runtime) { err.class(Class::Permanent) } else { err }
 }
 
 /// A name that two networks have is refused; who tries again leaves one of them first.

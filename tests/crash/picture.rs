@@ -35,8 +35,8 @@ const VOLATILE: [&str; 25] = [
     "Containers",
 ];
 
-/// Checksums of configs and secrets have a key that each state folder draws anew.
-const FILES: &str = "io.rolecall.files";
+/// Checksums of configs, secrets and files of the project have a key that each state folder draws anew.
+const KEYED: [&str; 2] = ["io.rolecall.files", "io.rolecall.project-files"];
 
 /// Containers, networks, volumes with what is in them, images, and the files of the agent.
 pub(super) fn picture(bed: &Bed) -> Value {
@@ -70,8 +70,8 @@ fn container(found: Value) -> Value {
     let mounts = found["Mounts"].as_array().unwrap().clone();
     found["Mounts"] = sorted(mounts, "Destination");
     let labels = found["Config"]["Labels"].as_object_mut().unwrap();
-    if labels.contains_key(FILES) {
-        labels.insert(FILES.into(), "keyed".into());
+    for key in KEYED.into_iter().filter(|key| labels.contains_key(*key)).collect::<Vec<_>>() {
+        labels.insert(key.into(), "keyed".into());
     }
     found
 }
