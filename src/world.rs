@@ -231,6 +231,11 @@ pub trait Host {
     async fn spawn_detached(&self, command: &Command, log: &Path) -> Result<()>;
     /// The TCP and UDP sockets that are open on this machine, and who holds them.
     async fn listeners(&self) -> Result<Vec<Listener>>;
+    /// Does work that may block, such as reading from a mount whose server is gone: on a thread of its own, so that
+    /// timers and signals are still heard. A host that is played does it at once.
+    async fn apart(&self, work: Box<dyn FnOnce() + Send>) {
+        work();
+    }
 }
 
 /// Progress of a pull, one per message of the engine.

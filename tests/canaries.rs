@@ -195,7 +195,7 @@ fn runs_that_fail_quote_no_secret() {
         ("  web: { image: \"{image}\", ports: [\"${KEYED}:80\"] }\n", quiet, 3, "manifest-invalid", false),
         ("  web: { image: \"{image}\", pull_policy: \"${WHOLE}\" }\n", quiet, 3, "manifest-invalid", false),
         ("  web: { image: \"{image}\" }\n", fails.as_str(), 1, "script-failed", true),
-        ("  web: { image: \"127.0.0.1:9/${OBJECT}:1\" }\n", quiet, 1, "image-pull", true),
+        ("  web: { image: \"127.0.0.1:9/${OBJECT}:1\" }\n", quiet, 4, "image-pull", true),
         ("  web: { image: \"{image}\", extra_hosts: [\"h=${WHOLE}\"] }\n", quiet, 1, "engine-refused", true),
         (
             // With a health check it cannot pass for running in the moment before it ends.

@@ -33,10 +33,10 @@ fn aside(bed: &Bed) -> Vec<String> {
 fn ran() -> Bed {
     let bed = Bed::new();
     let c = format!("image: \"{WEB}\", stop_grace_period: 5s");
-    bed.compose("old", &format!("services: {{ left: {{ {c}, restart: always }} }}\n"));
+    bed.compose("old", &format!("name: old\nservices: {{ left: {{ {c}, restart: always }} }}\n"));
     bed.run().ready();
     let compose = format!(
-        "services:\n  db: {{ {c}, volumes: ['data:/data', './here:/here'] }}\n  web: {{ {c}, depends_on: [db] }}\n\
+        "name: app\nservices:\n  db: {{ {c}, volumes: ['data:/data', './here:/here'] }}\n  web: {{ {c}, depends_on: [db] }}\n\
          volumes: {{ data: {{ }} }}\n"
     );
     let script = format!("#!/bin/sh\necho $ROLECALL_INSTANCE_ID $ROLECALL_ATTEMPT >> {}\n", bed.path("mark").display());

@@ -60,7 +60,9 @@ get() {
 		esac
 		sleep $n
 	done
-	fail 4 source-unreachable "$p" "check route and proxy; $(echo "${x:-cut off}" | sed '$!d;s/?[^ ]*//')"
+	# The last line, without headers and what was signed.
+	x=$(echo "$x" | sed '/^ /d;s/?[^ ]*//' | sed '$!d')
+	fail 4 source-unreachable "$p" "check route and proxy; ${x:-cut off}"
 }
 sum() { sha256sum $1 | cut -c-64; }
 runs() { $1 --version >/dev/null 2>&1 || fail 1 exec "a binary for $a" "$1 does not run: check ROLECALL_URL and noexec"; }

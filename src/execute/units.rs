@@ -140,7 +140,7 @@ mod tests {
         let bare: String =
             RUN.lines().filter(|l| !l.is_empty() && !l.starts_with('#')).map(|l| format!("{l}\n")).collect();
         assert_eq!(carried, bare);
-        assert!(script.len() < 4096, "{} bytes", script.len());
+        assert!(script.len() < 8192, "{} bytes", script.len());
     }
 
     #[test]

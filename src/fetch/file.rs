@@ -1,21 +1,17 @@
 //! Files of this machine as sources.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::{io, path::Path};
 
 use crate::{
     error::{Cause, Error, Result},
     host::files,
+    world::Host,
 };
 
 /// Reads a file whole, on a thread of its own: a mount whose server is gone must hold neither the deadline of the run nor
 /// its end by a signal.
-pub(super) async fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
-    let owned = path.to_owned();
-    let read = tokio::task::spawn_blocking(move || files::read_regular(&owned, limit)).await;
-    read.unwrap_or_else(|err| Err(io::Error::other(err))).map_err(|err| failed(path, &err))
+pub(super) async fn read(host: &dyn Host, path: &Path, limit: u64) -> Result<Vec<u8>> {
+    apart(host, path, move |path| read_now(path, limit)).await
 }
 
 /// Reads a file whole, here and now.
@@ -25,12 +21,18 @@ pub(super) fn read_now(path: &Path, limit: u64) -> Result<Vec<u8>> {
 
 /// Runs `work` on such a thread.
 pub(super) async fn apart<T: Send + 'static>(
-    path: PathBuf,
+    host: &dyn Host,
+    path: &Path,
     work: impl FnOnce(&Path) -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    let shown = path.clone();
-    let done = tokio::task::spawn_blocking(move || work(&path)).await;
-    done.unwrap_or_else(|err| Err(failed(&shown, &io::Error::other(err))))
+    let (sender, result) = std::sync::mpsc::channel();
+    let owned = path.to_owned();
+    let send = move || {
+        // Whoever has stopped waiting needs no result.
+        let _ = sender.send(work(&owned));
+    };
+    host.apart(Box::new(send)).await;
+    result.try_recv().unwrap_or_else(|err| Err(failed(path, &io::Error::other(err))))
 }
 
 /// The error of a source that could not be read.

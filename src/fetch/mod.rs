@@ -81,7 +81,7 @@ pub async fn fetch(world: &World, retry: &Retry, input: &Input, facts: &Facts, p
     let source = &input.source;
     let folder = async |path: &Path| {
         let mut store = snapshot::Store::open(paths, source)?;
-        let mirror = file::apart(path.to_owned(), move |path| mirror::folder(path, &mut store));
+        let mirror = file::apart(&*world.host, path, move |path| mirror::folder(path, &mut store));
         let snapshot = retry.bounded(&format!("read {source}"), None, mirror).await.map_err(unreachable)?;
         signed::folder(trust, source, snapshot).map(Fetched::Prefix)
     };
@@ -191,7 +191,7 @@ impl Origin<'_> {
                 found.map(|object| object.body).map_err(|err| self.facts.explain(err))
             }
             Source::Web { url, .. } => self.world.web.get(url, limit).await.map(|object| object.body),
-            Source::File { path, .. } => file::read(path, limit).await,
+            Source::File { path, .. } => file::read(&*self.world.host, path, limit).await,
             Source::Prefix { .. } | Source::Folder { .. } => {
                 Err(Error::new(Cause::SourceRefused, format!("{source} is a folder, not a single file")))
             }

@@ -105,6 +105,11 @@ impl Host for SystemHost {
         Err(Error::new(Cause::Io, format!("could not start {program} in the background: setsid: {status}")))
     }
 
+    async fn apart(&self, work: Box<dyn FnOnce() + Send>) {
+        // One that panics has told it, and leaves no result.
+        let _ = tokio::task::spawn_blocking(work).await;
+    }
+
     async fn listeners(&self) -> Result<Vec<Listener>> {
         process::listeners(Path::new("/proc"))
     }

@@ -9,7 +9,7 @@ use crate::retry::seconds;
 
 /// Longest value of one field and longest line of output, in characters: a console line must stay one. The status file
 /// has the whole of it.
-const FIELD_LIMIT: usize = 300;
+const FIELD_LIMIT: usize = 400;
 
 /// Writes to standard error, where a console or a journal reads it. One that cannot be written changes no verdict.
 pub fn write(text: &str) {

@@ -14,7 +14,7 @@ const CLOUD_UNIT: &str =
 
 /// What the stage itself needs, which no user-data brings: where the cloud of this machine is.
 const AROUND: &str = "AWS_ENDPOINT_URL=http://127.0.0.1:8101\nAWS_EC2_METADATA_SERVICE_ENDPOINT=http://127.0.0.1:8100\n\
-                      AWS_ACCESS_KEY_ID=stage\nAWS_SECRET_ACCESS_KEY=stage\n";
+                      AWS_ACCESS_KEY_ID=stage\nAWS_SECRET_ACCESS_KEY=stage\nROLECALL_TRUST_TAGS=true\n";
 const AROUND_UNIT: &str = "[Service]\nEnvironmentFile=/srv/stage/around\n";
 
 const COMPOSE: &str = r#"

@@ -7,6 +7,7 @@ mod bootstrap;
 mod cloud;
 mod cuts;
 mod docker;
+mod download;
 mod env_file;
 mod inside;
 mod instance;

@@ -189,7 +189,7 @@ fn a_stop_ends_within_its_bounds_and_says_what_it_could_not_do() {
     instance.until("test -e /srv/begun", Duration::from_secs(60));
     instance.sh("kill -STOP $(pgrep -x dockerd)");
     let done = instance.run("set -a; . /etc/rolecall/env; rolecall stop --all");
-    assert_eq!(done.code, 1, "{}", done.text);
+    assert_eq!(done.code, 4, "{}", done.text);
     assert!(done.text.contains("cause=deadline") && done.text.contains("no answer within 30 s"), "{}", done.text);
     assert!(instance.console().contains("(compose.yaml) with signal SIGKILL"), "{}", instance.console());
     instance.sh("! pgrep -x compose.yaml; ! systemctl is-active rolecall");
