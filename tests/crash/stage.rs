@@ -46,7 +46,16 @@ impl Left {
     }
 
     pub(super) fn done(&self, name: &str) -> bool {
-        self.has("done", name)
+        self.has("done", name) || self.content_done(name)
+    }
+
+    /// Whether the end of a script is known by its content, which is noted before that of its step.
+    fn content_done(&self, name: &str) -> bool {
+        let is = |record: &Value, event: &str, key: &str, start: &str| {
+            record["event"] == event && record[key].as_str().is_some_and(|text| text.starts_with(start))
+        };
+        let mut after = self.journal.iter().skip_while(|record| !is(record, "intent", "name", name));
+        name.starts_with("script:") && after.any(|record| is(record, "done", "step", "content:"))
     }
 }
 
