@@ -7,7 +7,8 @@ b=/usr/local/bin/rolecall p=/usr/bin/rolecall e=/etc/rolecall/env f=/var/lib/rol
 d=/etc/systemd/system/$u
 trap 'echo "rolecall: FAILED cause=io step=bootstrap need=\"space in /etc and /var\" hint=\"see above\""' EXIT
 # A package's binary serves where the checksum fits.
-eval "s=\${ROLECALL_SHA256_$(uname -m | tr '[:lower:]' '[:upper:]')-${ROLECALL_SHA256-}}"
+eval "s=\${ROLECALL_SHA256_$(uname -m | tr '[:lower:]' '[:upper:]'):-${ROLECALL_SHA256-}}"
+s=$(echo "$s" | tr A-F a-f)
 [ -x $b ] || [ ! -x $p ] || case $(sha256sum $p | cut -c-64) in "${s:-"$(sha256sum $p | cut -c-64)"}") b=$p ;; esac
 mkdir -p ${e%/*} ${f%/*}
 (

@@ -102,14 +102,18 @@ impl HttpImds {
         self.base.borrow().clone()
     }
 
-    /// Asks the service over IPv6 from now on, if that may help.
-    fn turn_to_other(&self, err: &reqwest::Error) -> bool {
-        let other = self.other.filter(|other| tls::no_route(err) && *self.base.borrow() != *other);
-        other.is_some_and(|other| {
+    /// A token over IPv6, and with it all that follows, where `err` says that there is no route to the first address. If
+    /// that fails too, the next try begins with the first again: its route may only come late.
+    async fn token_over_other(&self, err: &reqwest::Error) -> Option<Result<String>> {
+        let other = self.other.filter(|other| tls::no_route(err) && *self.base.borrow() != *other)?;
+        let first = self.base.replace(other.to_owned());
+        let token = Box::pin(self.fetch_token()).await;
+        if token.is_ok() {
             info!("no route to instance metadata over IPv4, asking {other}");
-            self.base.replace(other.to_owned());
-            true
-        })
+        } else {
+            self.base.replace(first);
+        }
+        Some(token)
     }
 
     async fn fetch_token(&self) -> Result<String> {
@@ -120,7 +124,10 @@ impl HttpImds {
             .timeout(TOKEN_TIMEOUT);
         let response = match request.send().await {
             Ok(response) => response,
-            Err(err) if self.turn_to_other(&err) => return Box::pin(self.fetch_token()).await,
+            Err(err) if tls::no_route(&err) => {
+                let other = self.token_over_other(&err).await;
+                return other.unwrap_or_else(|| Err(self.unreachable("get a metadata token from", &err)));
+            }
             Err(err) if err.is_timeout() && !err.is_connect() => return Err(self.token_timed_out().await),
             Err(err) => return Err(self.unreachable("get a metadata token from", &err)),
         };

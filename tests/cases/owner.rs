@@ -40,3 +40,18 @@ fn machine_without_ipv4_reaches_its_source() {
     // The credentials of the role came the same way.
     assert!(imds.server.asked("security-credentials/") > 0, "{}", imds.server.told());
 }
+
+#[test]
+fn route_that_comes_late_is_awaited_over_ipv4() {
+    let bed = Bed::without_engine();
+    let ip = |args: &str| assert!(Command::new("ip").args(args.split(' ')).status().unwrap().success(), "ip {args}");
+    // As before DHCP has answered: neither family has a route.
+    ip("addr del 169.254.169.254/32 dev lo");
+    ip("-6 addr del fd00:ec2::254/128 dev lo");
+    bed.project("app", &[("10.sh", SCRIPT)]);
+    let run = bed.agent.without("AWS_EC2_METADATA_SERVICE_ENDPOINT").env("ROLECALL_DEADLINE", "60s").spawn(&["plan"]);
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    ip("addr add 169.254.169.254/32 dev lo");
+    let _imds = Imds::start_on("169.254.169.254:80", bed.imds.instance.clone());
+    run.wait().ready().prints("10.sh");
+}
