@@ -15,12 +15,12 @@ use crate::{
     error::{Error, Result},
     execute::{Context, evidence, look::LaunchState, mounted, stopped},
     host::files,
-    manifest::extension::Extension,
+    manifest::{extension::Extension, findings::Findings},
     paths::Paths,
     plan::{
         Action, Launch, Plan, PullPolicy, Step,
         containers::{self, Desired},
-        images, labels, launch_steps,
+        images, labels, launch_steps, limits,
         networks::{self, NetworkAction},
         reconcile::{self, Existing, There},
         volumes::{self, VolumeAction},
@@ -54,6 +54,9 @@ pub fn refresh(cx: &Context) -> Result<Plan> {
 pub async fn plan(cx: &Context, extension: &Extension, unit: bool) -> Result<Plan> {
     let launch = cx.launch()?;
     let project = &launch.project;
+    let mut limits = Findings::default();
+    limits::check(project, &launch.info, &mut limits);
+    let limits = limits.into_result()?;
     let engine = cx.world.engine.as_ref();
     let answers = !launch.info.is_null();
     let list = async |_| engine.containers(&[]).await;
@@ -137,7 +140,7 @@ pub async fn plan(cx: &Context, extension: &Extension, unit: bool) -> Result<Pla
         unit,
         replaced_images,
     });
-    plan.warnings.extend(shown);
+    plan.warnings.extend(limits.into_iter().chain(shown));
     Ok(plan)
 }
 

@@ -29,6 +29,9 @@ pub struct Facts {
     pub vpc_ipv4_cidr_blocks: Vec<String>,
     /// `t3.small`
     pub instance_type: Option<String>,
+    /// `on-demand`, `spot`, `scheduled` or `capacity-block`; none if metadata does not tell it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub life_cycle: Option<String>,
     /// `ami-…`
     pub image_id: Option<String>,
     /// `x86_64` or `arm64`

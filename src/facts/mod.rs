@@ -11,7 +11,7 @@ mod tags;
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
-use futures_util::future::join3;
+use futures_util::future::{join, join3};
 
 use crate::{
     error::{Cause, Class, Error, Result},
@@ -89,7 +89,9 @@ async fn identity(world: &World, retry: &Retry, settings: &Settings, on_ec2: boo
         };
         Ok::<_, Error>((profile, role, reader.item("meta-data/local-hostname").await?))
     };
-    let (rest, vpc_ipv4_cidr_blocks, local_ipv6) = join3(rest, vpc(world), reader.item("meta-data/ipv6")).await;
+    let optional = join(vpc(world), life_cycle(world));
+    let (rest, (vpc_ipv4_cidr_blocks, life_cycle), local_ipv6) =
+        join3(rest, optional, reader.item("meta-data/ipv6")).await;
     let (profile, role, hostname) = rest?;
     Ok(Facts {
         region: region_of(region, availability_zone.as_deref(), settings)?,
@@ -103,11 +105,18 @@ async fn identity(world: &World, retry: &Retry, settings: &Settings, on_ec2: boo
         architecture: document.architecture,
         instance_profile_arn: profile,
         vpc_ipv4_cidr_blocks,
+        life_cycle,
         availability_zone,
         instance_id,
         tags: BTreeMap::new(),
         tags_origin: TagsOrigin::Unread,
     })
+}
+
+/// How the instance was bought: a Spot instance has two minutes between its notice and its end.
+async fn life_cycle(world: &World) -> Option<String> {
+    let found = world.imds.get("meta-data/instance-life-cycle").await.ok().flatten()?;
+    Some(found.trim().to_owned()).filter(|text| !text.is_empty())
 }
 
 /// The IPv4 ranges of the VPC of the first network interface. Nothing of a run needs them, so they are asked for once,

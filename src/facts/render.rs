@@ -103,6 +103,7 @@ impl Facts {
             ("local-ipv4", self.local_ipv4.as_deref()),
             ("local-ipv6", self.local_ipv6.as_deref()),
             ("instance-type", self.instance_type.as_deref()),
+            ("life-cycle", self.life_cycle.as_deref()),
             ("image-id", self.image_id.as_deref()),
             ("architecture", self.architecture.as_deref()),
             ("role-arn", self.role_arn.as_deref()),

@@ -15,7 +15,7 @@ mod snapshot;
 mod sums;
 mod verify;
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 pub use beside::Beside;
 pub use content::{Kind, recognise};
@@ -41,6 +41,9 @@ pub const MOST_VALUE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Requests whose bodies may be large: connect, first byte and silence are bounded by the clients, the whole by the
 /// deadline of the run.
+/// Longest time for a look at what else the source could be.
+const LOOK: Duration = Duration::from_secs(60);
+
 const CONTENT: Policy = Policy::SERVICE.attempt_timeout(None);
 
 /// A fetched source.
@@ -108,7 +111,10 @@ pub async fn fetch(world: &World, retry: &Retry, input: &Input, facts: &Facts, p
             folder(path).await
         }
         Source::Object { .. } | Source::Web { .. } | Source::File { .. } => {
-            let bytes = origin.signed(source, MOST_SOURCE_BYTES).await?;
+            let bytes = match origin.signed(source, MOST_SOURCE_BYTES).await {
+                Ok(bytes) => bytes,
+                Err(err) => return Err(origin.with_slash(source, err).await),
+            };
             let (name, sha256) = (source.last_part(), sha256(&bytes));
             match recognise(&source.to_string(), &bytes)? {
                 Kind::Script => Ok(Fetched::Script { name, bytes, sha256 }),
@@ -162,6 +168,26 @@ struct Origin<'a> {
 impl Origin<'_> {
     fn request(&self, limit: u64) -> ObjectRequest {
         ObjectRequest { region: Some(self.facts.region.clone()), owners: self.trust.owners.clone(), etag: None, limit }
+    }
+
+    /// An object that is not found may be a prefix without its slash: a look at what is below it.
+    async fn with_slash(&self, source: &Source, err: Error) -> Error {
+        let Source::Object { bucket, key, version: None, .. } = source else { return err };
+        if !matches!(err.cause, Cause::SourceNotFound | Cause::SourceDenied) {
+            return err;
+        }
+        let below = format!("{key}/");
+        let request = self.request(MOST_FILE_BYTES);
+        let list = self.world.objects.list(bucket, &below, &request, mirror::MOST_FILES);
+        let found = self.retry.bounded("look below the source", Some(LOOK), list).await;
+        match found.as_deref() {
+            // Too many to list are some.
+            Err(Error { cause: Cause::SourceRefused, .. }) | Ok([_, ..]) => {
+                let message = format!("{}; s3://{bucket}/{below} is a prefix with objects", err.message);
+                Error { message, ..err }.hint(format!("write the source with its slash: s3://{bucket}/{below}"))
+            }
+            _ => err,
+        }
     }
 
     /// A single file, with the signature that the keys ask for.

@@ -19,6 +19,7 @@ fn facts() -> Facts {
         local_ipv6: None,
         vpc_ipv4_cidr_blocks: Vec::new(),
         instance_type: None,
+        life_cycle: None,
         image_id: None,
         architecture: None,
         instance_profile_arn: Some("arn:aws:iam::123456789012:instance-profile/web".into()),

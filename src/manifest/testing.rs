@@ -24,6 +24,7 @@ pub(crate) fn facts(tags: &[(&str, &str)]) -> Facts {
         local_ipv6: None,
         vpc_ipv4_cidr_blocks: Vec::new(),
         instance_type: None,
+        life_cycle: None,
         image_id: None,
         architecture: None,
         instance_profile_arn: None,

@@ -17,6 +17,7 @@ pub(crate) mod json;
 pub mod labels;
 mod launch;
 mod launch_steps;
+pub(crate) mod limits;
 pub mod networks;
 pub mod ports;
 pub mod pull;

@@ -254,3 +254,24 @@ fn release_folder_without_a_name_is_refused() {
     bed.run().ready();
     assert_eq!(bed.engine().names(), ["4-db-1"]);
 }
+
+#[test]
+fn grace_over_the_notice_of_a_spot_instance_is_a_warning() {
+    let bed = Bed::without_engine();
+    bed.compose("shop", "services:\n  web: { image: x, stop_grace_period: 10m }\n");
+    let warning = "a Spot instance ends 2 minutes after its notice";
+    assert!(!bed.rolecall(&["plan"]).ready().stdout.contains(warning));
+    bed.imds.set(|instance| instance.life_cycle = "spot".into());
+    bed.rolecall(&["plan"]).ready().prints("compose.yaml:2:20: services.web.stop_grace_period").prints(warning);
+    bed.rolecall(&["facts"]).ready().prints("spot");
+}
+
+#[test]
+fn prefix_without_its_slash_is_suggested() {
+    let bed = Bed::without_engine();
+    bed.compose("shop", "services: { web: { image: x } }\n");
+    bed.imds.tag("Bootstrap", "s3://rolecall-test/shop");
+    bed.fails(4, "source-not-found").hints("s3://rolecall-test/shop/");
+    bed.imds.tag("Bootstrap", "s3://rolecall-test/absent");
+    assert!(!bed.fails(4, "source-not-found").line.contains("absent/"));
+}

@@ -30,6 +30,7 @@ fn systemd_and_the_shell_read_the_facts_alike() {
         local_ipv6: None,
         vpc_ipv4_cidr_blocks: Vec::new(),
         instance_type: None,
+        life_cycle: None,
         image_id: None,
         architecture: None,
         instance_profile_arn: None,

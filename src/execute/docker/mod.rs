@@ -1,5 +1,6 @@
 //! The engine on this machine: found, else installed; its settings merged; started and waited for.
 
+mod accepted;
 mod daemon_json;
 mod install;
 mod key;
@@ -87,6 +88,7 @@ impl Docker {
         }
         let mut done = Vec::new();
         if let Some(text) = self.merged(false)? {
+            self.accepts(&text).await?;
             self.keep_old_file()?;
             files::rewrite(&self.machine.path(daemon_json::PATH), text.as_bytes(), 0o644)?;
             done.push("daemon.json merged");

@@ -13,6 +13,7 @@ fn facts(tags: &[(&str, &str)]) -> Facts {
         local_ipv4: Some("10.0.0.5".into()),
         local_ipv6: None,
         vpc_ipv4_cidr_blocks: Vec::new(),
+        life_cycle: None,
         instance_type: None,
         image_id: None,
         architecture: None,

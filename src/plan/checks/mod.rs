@@ -11,13 +11,21 @@ mod pins;
 mod scripts;
 pub mod subnets;
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use super::{ports, unsupported};
 use crate::{
-    compose::Project,
+    compose::{Diagnostic, Project, error::dotted},
     facts::Facts,
-    manifest::{Script, extension::Extension, files::Gathered, findings::Findings, prepare::Prepared, service},
+    manifest::{
+        Script,
+        extension::{Extension, Install},
+        files::Gathered,
+        findings::Findings,
+        prepare::Prepared,
+        service,
+    },
+    retry::seconds,
 };
 
 /// What is checked.
@@ -41,7 +49,7 @@ type Check = fn(&Subject<'_>, &mut Findings);
 
 /// All of them. Those further down may rely on nothing that those before have found right.
 const CHECKS: &[Check] =
-    &[attributes, extensions, binds::binds, containers::check, variables, host_ports, scripts::check];
+    &[attributes, extensions, binds::binds, containers::check, variables, host_ports, listeners, scripts::check];
 
 /// Checks a project.
 pub fn check(subject: &Subject<'_>) -> Findings {
@@ -64,6 +72,7 @@ pub fn of(prepared: &Prepared, facts: &Facts, signed: bool) -> Findings {
         files: prepared.files.clone().map(Gathered::Folder).as_ref(),
         on_host: true,
     });
+    spot(project, facts, &mut findings);
     subnets::check(project, &manifest.extension, facts, &mut findings);
     if let Some(warning) = project.filter(|_| signed).and_then(unpinned) {
         findings.warn(warning);
@@ -72,6 +81,39 @@ pub fn of(prepared: &Prepared, facts: &Facts, signed: bool) -> Findings {
 }
 
 pub use pins::unpinned;
+
+/// The time between the notice of a Spot instance and its end:
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html>.
+const SPOT_NOTICE: Duration = Duration::from_secs(120);
+
+/// A grace that a Spot instance cannot give.
+fn spot(project: Option<&Project>, facts: &Facts, findings: &mut Findings) {
+    let services = project.into_iter().filter(|_| facts.life_cycle.as_deref() == Some("spot"));
+    for (project, service) in services.flat_map(|p| p.services.values().map(move |service| (p, service))) {
+        let Some(grace) = service.stop_grace_period else { continue };
+        let grace = grace.as_std();
+        if grace <= SPOT_NOTICE {
+            continue;
+        }
+        let path = ["services", &service.name, "stop_grace_period"];
+        let message =
+            format!("a Spot instance ends 2 minutes after its notice, before this grace of {}", seconds(grace));
+        let warning = Diagnostic::new(project.key_position(&path), dotted(&path), message);
+        findings.warn(warning.help("stop within 120 s, or use an on-demand instance"));
+    }
+}
+
+/// `hosts` beside the `-H fd://` of the unit that packages of Docker bring: dockerd does not start with both.
+fn listeners(subject: &Subject<'_>, findings: &mut Findings) {
+    let docker = &subject.extension.host.docker;
+    let (Some(project), true) = (subject.project, docker.daemon.contains_key("hosts")) else { return };
+    if !matches!(docker.install, Install::Static(_)) {
+        let path = ["x-rolecall", "host", "docker", "daemon", "hosts"];
+        let message = "the unit of Docker's packages has -H fd://: dockerd does not start with both".to_owned();
+        let warning = Diagnostic::new(project.key_position(&path), dotted(&path), message);
+        findings.warn(warning.help("remove it, and add -H to a drop-in of docker.service"));
+    }
+}
 
 /// Attributes that are refused, or that have no effect.
 fn attributes(subject: &Subject<'_>, findings: &mut Findings) {

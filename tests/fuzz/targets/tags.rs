@@ -46,6 +46,7 @@ fn seen(tags: BTreeMap<String, String>, roles: &str, environment: Option<&str>) 
         local_ipv6: None,
         vpc_ipv4_cidr_blocks: Vec::new(),
         instance_type: None,
+        life_cycle: None,
         image_id: None,
         architecture: None,
         instance_profile_arn: None,
