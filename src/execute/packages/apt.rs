@@ -207,16 +207,19 @@ async fn repair(machine: &Machine) -> Result<()> {
     // Packages that were unpacked without what they need are completed by apt, with the network.
     locks::wait(machine, &LOCKS).await?;
     let fixed = machine.packager(apt_get(machine, &["install", "--fix-broken"])).await?;
-    if fixed.code == 0 {
-        // What was cut while being unpacked has to be unpacked again, and dpkg knows it by its audit.
-        let broken = half_installed(&machine.ask(["dpkg", "--audit"]).await?.stdout);
-        if broken.is_empty() {
-            return Ok(());
-        }
+    // What was cut while being unpacked has to be unpacked again, and dpkg knows it by its audit. Until then apt may fail
+    // to fix what it finds: "package is in a very bad inconsistent state".
+    let broken = half_installed(&machine.ask(["dpkg", "--audit"]).await?.stdout);
+    if !broken.is_empty() {
         locks::wait(machine, &LOCKS).await?;
-        let mut again = apt_get(machine, &["install", "--reinstall", "--"]);
-        again.argv.extend(broken);
-        return done(what, &machine.packager(again).await?);
+        let mut command = apt_get(machine, &["install", "--reinstall", "--"]);
+        command.argv.extend(broken);
+        let again = machine.packager(command).await?;
+        if again.code == 0 || fixed.code == 0 {
+            return done(what, &again);
+        }
+    } else if fixed.code == 0 {
+        return Ok(());
     }
     done(what, &configured)?;
     done(what, &fixed)
