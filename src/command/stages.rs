@@ -2,6 +2,8 @@
 
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
+use tracing::warn;
+
 use crate::{
     error::{Cause, Error, Result},
     execute::{Context, Progress, credentials::Credentials, journal::Journal, perform::script_environment},
@@ -94,6 +96,13 @@ impl Session {
     pub async fn facts(&self) -> Result<(Facts, Input)> {
         let facts = facts::gather(&self.world, &self.retry, &self.settings).await?;
         let input = self.settings.with(&facts.tags, facts.account_id.as_deref())?;
+        let plain = self.settings.env.plain_endpoints();
+        if !plain.is_empty() && input.trust.keys.is_empty() {
+            let names = plain.join(", ");
+            warn!(
+                "{names}: requests over http can be changed by anyone on the way; use https, or set ROLECALL_PUBLIC_KEY"
+            );
+        }
         Ok((facts, input))
     }
 

@@ -61,7 +61,8 @@ fn settings(args: UserDataArgs) -> Result<Vec<(String, String)>> {
         settings.push((name, value));
     }
     let get = |name: &str| settings.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
-    if get("ROLECALL_SHA256").is_none() && get("ROLECALL_URL").is_some_and(signed) {
+    let sums = ["ROLECALL_SHA256", "ROLECALL_SHA256_X86_64", "ROLECALL_SHA256_AARCH64"];
+    if sums.iter().all(|name| get(name).is_none()) && get("ROLECALL_URL").is_some_and(signed) {
         let message = "a presigned address opens the binary alone, not its .sha256 beside it";
         return Err(Error::new(Cause::Usage, message).need("--sha256").hint("give the checksum by --sha256"));
     }
@@ -78,13 +79,14 @@ fn warnings(settings: &[(String, String)]) -> Vec<String> {
     let mut found = Vec::new();
     let get = |name: &str| settings.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
     if let Some(url) = get("ROLECALL_URL") {
+        let both = get("ROLECALL_SHA256_X86_64").and(get("ROLECALL_SHA256_AARCH64"));
         match get("ROLECALL_SHA256") {
-            Some(_) if url.contains("{arch}") => found.push(
+            Some(_) if url.contains("{arch}") && both.is_none() => found.push(
                 "--sha256 fits the binary of one architecture, and {arch} in --url stands for any: an instance of \
-                 another ends with checksum-mismatch"
+                 another ends with checksum-mismatch; give ROLECALL_SHA256_X86_64 and ROLECALL_SHA256_AARCH64 by --set"
                     .to_owned(),
             ),
-            None if url.starts_with("http://") => found.push(
+            None if both.is_none() && url.starts_with("http://") => found.push(
                 "binary and checksum come over http, where anyone on the way may change both: use https, or give --sha256"
                     .to_owned(),
             ),
@@ -137,6 +139,7 @@ mod tests {
     #[test]
     fn what_looks_wrong_is_said() {
         let sum = format!("ROLECALL_SHA256={}", "a".repeat(64));
+        let [x86, arm] = ["X86_64", "AARCH64"].map(|arch| format!("ROLECALL_SHA256_{arch}={}", "b".repeat(64)));
         for (set, says) in [
             (&["ROLECALL_URL=https://h/r-{arch}"][..], None),
             (&["ROLECALL_URL=https://h/r", &sum], None),
@@ -144,6 +147,8 @@ mod tests {
             (&["ROLECALL_URL=http://h/r"], Some("over http")),
             (&["ROLECALL_URL=https://h/r-{arch}", &sum], Some("one architecture")),
             (&["ROLECALL_URL=https://h/r?X-Amz-Signature=hush", &sum], Some("ROLECALL_URL is presigned")),
+            (&["ROLECALL_URL=https://h/r-{arch}", &sum, &x86, &arm], None),
+            (&["ROLECALL_URL=http://h/r-{arch}", &x86, &arm], None),
             (&["HTTPS_PROXY=http://me:hush@proxy:3128"], Some("HTTPS_PROXY has a password")),
             (&["HTTPS_PROXY=http://proxy:3128"], None),
         ] {

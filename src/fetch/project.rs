@@ -63,8 +63,7 @@ pub fn preview(snapshot: &Snapshot, project: &Path) -> Result<Changes> {
 /// Makes the project folder hold the files of the snapshot. A second call with the same snapshot changes nothing.
 ///
 /// # Errors
-/// `disk-full` and `io`, with the project as it was before; `source-refused` where a file would have to replace a
-/// folder that is not empty, or go through a link.
+/// `disk-full` and `io`, with the project as it was before.
 pub fn install(snapshot: &Snapshot, project: &Path) -> Result<Changes> {
     let record_path = record_path(project)?;
     let mut record = read_record(&record_path);

@@ -32,6 +32,22 @@ impl Env {
         self.get("AWS_ENDPOINT_URL_S3").or_else(|| self.get("AWS_ENDPOINT_URL"))
     }
 
+    /// Variables that send requests to AWS in the clear and off this machine, where anyone on the way could change what is
+    /// fetched.
+    pub fn plain_endpoints(&self) -> Vec<&str> {
+        let plain = |value: &str| {
+            let url = url::Url::parse(value).ok().filter(|url| url.scheme() == "http");
+            url.is_some_and(|url| match url.host() {
+                Some(url::Host::Ipv4(ip)) => !(ip.is_loopback() || ip.is_link_local()),
+                Some(url::Host::Ipv6(ip)) => !(ip.is_loopback() || ip.is_unicast_link_local()),
+                Some(url::Host::Domain(name)) => name != "localhost",
+                None => false,
+            })
+        };
+        let endpoints = self.0.iter().filter(|(name, _)| name.starts_with("AWS_ENDPOINT_URL"));
+        endpoints.filter(|(_, value)| plain(value)).map(|(name, _)| name.as_str()).collect()
+    }
+
     /// Whether S3 is that of AWS, which checks the owner of a bucket: also by a dual-stack, FIPS or VPC endpoint.
     pub fn s3_is_aws(&self) -> bool {
         /// Domains of the partitions, as in the `dnsSuffix` and `dualStackDnsSuffix` of the SDK's own endpoint rules.

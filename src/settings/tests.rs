@@ -158,3 +158,18 @@ fn tags_decide_unless_all_three_are_given() {
     let all = Flags { environment: Some("prod".into()), ..Flags::default() };
     assert!(!load(&all, &env).unwrap().tags_decide());
 }
+
+#[test]
+fn endpoints_in_the_clear_are_found() {
+    let env: Env = [
+        ("AWS_ENDPOINT_URL", "http://10.0.2.2:5000"),
+        ("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9000"),
+        ("AWS_ENDPOINT_URL_SSM", "http://[::1]:1"),
+        ("AWS_ENDPOINT_URL_EC2", "https://ec2.example"),
+        ("AWS_ENDPOINT_URL_ECR", "http://localhost:5"),
+        ("AWS_ENDPOINT_URL_SQS", "http://store.example"),
+    ]
+    .into_iter()
+    .collect();
+    assert_eq!(env.plain_endpoints(), ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SQS"]);
+}

@@ -168,3 +168,31 @@ fn mount_that_comes_later_is_awaited() {
         plan.told()
     );
 }
+
+#[test]
+fn what_a_container_puts_in_the_way_is_moved_aside() {
+    let bed = Bed::new();
+    let compose = r#"
+services:
+  web:
+    image: rolecall-test/web:1
+    volumes: ["./:/app"]
+    command:
+      - sh
+      - -c
+      - |
+        [ -e /app/done ] || { rm -r /app/conf; ln -s /etc /app/conf; rm /app/compose.yaml; mkdir -p /app/compose.yaml/data; }
+        touch /app/done
+        exec sleep 1000
+"#;
+    bed.project("shop", &[("compose.yaml", compose), ("conf/site.conf", "one")]);
+    bed.run().ready();
+    let project = bed.agent.state.join("projects/shop");
+    assert!(project.join("done").exists() && project.join("conf").is_symlink());
+    bed.project("shop", &[("conf/site.conf", "two")]);
+    let aside = "moved what was in the way of ";
+    bed.run().ready().says(aside).says("aside: conf.rolecall-aside-").says("aside: compose.yaml.rolecall-aside-");
+    assert_eq!(std::fs::read_to_string(project.join("conf/site.conf")).unwrap(), "two");
+    assert!(!std::path::Path::new("/etc/site.conf").exists());
+    bed.run().ready().says("nothing to do");
+}

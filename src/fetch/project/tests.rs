@@ -30,6 +30,13 @@ impl Place {
         self.project().join(path)
     }
 
+    /// The name under which something at the top was moved aside.
+    fn aside(&self, name: &str) -> String {
+        let start = format!("{name}.rolecall-aside-");
+        let names = std::fs::read_dir(self.project()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+        names.into_iter().find(|name| name.starts_with(&start)).unwrap()
+    }
+
     fn text(&self, path: &str) -> Option<String> {
         std::fs::read_to_string(self.file(path)).ok()
     }
@@ -112,13 +119,15 @@ fn a_file_may_become_a_folder_and_back() {
     assert_eq!(place.install(&[("a/b", "below")]).unwrap(), changed(&["a/b"], &["a"]));
     assert_eq!(place.install(&[("a", "file")]).unwrap(), changed(&["a"], &["a/b"]));
     assert_eq!(place.text("a").as_deref(), Some("file"));
-    // Data in the way is not touched.
+    // Data in the way is moved aside.
     place.install(&[("b", "x")]).unwrap();
     std::fs::create_dir_all(place.file("a/data")).unwrap();
     std::fs::write(place.file("a/data/row"), "1").unwrap();
-    let err = place.install(&[("a", "file"), ("b", "x")]).unwrap_err();
-    assert!(err.message.contains("in its way"), "{err}");
-    assert_eq!(place.text("a/data/row").as_deref(), Some("1"));
+    place.install(&[("a", "file"), ("b", "x")]).unwrap();
+    assert_eq!(place.text("a").as_deref(), Some("file"));
+    let aside = place.aside("a");
+    assert_eq!(place.text(&format!("{aside}/data/row")).as_deref(), Some("1"));
+    assert!(place.install(&[("a", "file"), ("b", "x")]).unwrap().none());
 }
 
 #[test]
@@ -130,15 +139,16 @@ fn links_are_never_followed() {
 
     // A folder of the project that a container replaced by a link.
     symlink(outside.path(), place.file("conf")).unwrap();
-    let err = place.install(&[("compose.yaml", "services: {}\n"), ("conf/x.conf", "bad")]).unwrap_err();
-    assert!(err.message.contains("in its way"), "{err}");
+    place.install(&[("compose.yaml", "services: {}\n"), ("conf/x.conf", "new")]).unwrap();
     assert_eq!(std::fs::read_to_string(outside.path().join("x.conf")).unwrap(), "precious");
+    assert_eq!(place.text("conf/x.conf").as_deref(), Some("new"));
+    assert!(place.file(&place.aside("conf")).is_symlink());
 
     // A file that became a link is replaced, not written through; also when it is to be deleted.
-    std::fs::remove_file(place.file("conf")).unwrap();
     std::fs::remove_file(place.file("compose.yaml")).unwrap();
     symlink(outside.path().join("x.conf"), place.file("compose.yaml")).unwrap();
-    assert_eq!(place.install(&[("compose.yaml", "services: {}\n")]).unwrap(), changed(&["compose.yaml"], &[]));
+    let changes = place.install(&[("compose.yaml", "services: {}\n")]).unwrap();
+    assert_eq!(changes, changed(&["compose.yaml"], &["conf/x.conf"]));
     assert_eq!(place.text("compose.yaml").as_deref(), Some("services: {}\n"));
     std::fs::remove_file(place.file("compose.yaml")).unwrap();
     symlink(outside.path().join("x.conf"), place.file("compose.yaml")).unwrap();

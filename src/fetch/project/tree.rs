@@ -9,10 +9,11 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid},
+    fs::{AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Uid},
     io::Errno,
 };
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
 use crate::error::{Cause, Error, Result};
 
@@ -115,9 +116,12 @@ impl Tree {
         };
         let from = staged.names.get(path).map(String::as_str).unwrap_or_default();
         match rustix::fs::renameat(&staged.open, from, &dir, name) {
-            // An empty folder is in the way of a file: nothing is lost with it.
+            // An empty folder is in the way of a file: nothing is lost with it. One that holds something is data.
             Err(Errno::ISDIR) => {
-                rustix::fs::unlinkat(&dir, name, AtFlags::REMOVEDIR).map_err(|err| self.in_the_way(path, err))?;
+                match rustix::fs::unlinkat(&dir, name, AtFlags::REMOVEDIR) {
+                    Err(Errno::NOTEMPTY | Errno::EXIST) => self.move_aside(&dir, name, path)?,
+                    removed => removed.map_err(|err| self.in_the_way(path, err))?,
+                }
                 rustix::fs::renameat(&staged.open, from, &dir, name).map_err(|err| self.failed("write", path, err))?;
             }
             // A part of the project is a file system of its own.
@@ -192,11 +196,37 @@ impl Tree {
             dir = match rustix::fs::openat(&dir, part, DIR, Mode::empty()) {
                 Ok(dir) => dir,
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) if !create => return Ok(None),
-                Err(err @ (Errno::NOTDIR | Errno::LOOP)) => return Err(self.in_the_way(path, err)),
+                Err(Errno::NOTDIR | Errno::LOOP) => {
+                    self.move_aside(&dir, part, path)?;
+                    rustix::fs::mkdirat(&dir, part, Mode::from(0o755))
+                        .and_then(|()| rustix::fs::openat(&dir, part, DIR, Mode::empty()))
+                        .map_err(|err| self.in_the_way(path, err))?
+                }
                 Err(err) => return Err(self.failed("open the folder of", path, err)),
             };
         }
         Ok(Some((dir, name)))
+    }
+
+    /// Moves what is in the way of a fetched file to a name of its own next to it. A container may write the project folder,
+    /// and must be able neither to keep later runs from it nor to have its data deleted. A link is moved, not followed.
+    fn move_aside(&self, dir: &OwnedFd, name: &str, path: &str) -> Result<()> {
+        let now = jiff::Timestamp::now().as_second();
+        let aside = (0_u32..).map(|more| format!("{name}.rolecall-aside-{}", now + i64::from(more)));
+        for aside in aside.take(10) {
+            match rustix::fs::renameat_with(dir, name, dir, aside.as_str(), RenameFlags::NOREPLACE) {
+                Ok(()) => {
+                    warn!(
+                        "moved what was in the way of {} aside: {aside} in the same folder",
+                        self.path.join(path).display()
+                    );
+                    return Ok(());
+                }
+                Err(Errno::EXIST) => {}
+                Err(err) => return Err(self.in_the_way(path, err)),
+            }
+        }
+        Err(self.in_the_way(path, Errno::EXIST))
     }
 
     fn failed(&self, what: &str, path: &str, err: Errno) -> Error {
