@@ -26,7 +26,7 @@ fn main() {
         Some(compose) => println!("compose: {} ({})", compose.display(), version(compose, "version")),
         None => println!("compose: none (set ROLECALL_PEER_COMPOSE to a docker-compose v2 to measure beside it)"),
     }
-    row("binary", &mega(fs::metadata(&agent).unwrap().len()), "limit for the static one: 9 MB");
+    row("binary", &mega(fs::metadata(&agent).unwrap().len()), "limit for the static one: 9.5 MB");
     row("--version", &millis(took(QUICK, || with(&agent, "--version"))), "limit 5 ms");
     load::figures(&agent, compose.as_deref());
     idle();

@@ -7,6 +7,7 @@ mod agent {
     pub mod error;
     pub mod image_ref;
     pub mod paths;
+    pub mod printable;
     pub mod redact;
     pub mod settings;
 
@@ -71,7 +72,7 @@ mod agent {
     }
 }
 
-pub use agent::{compose, error, execute, facts, fetch, host, image_ref, paths, redact, settings};
+pub use agent::{compose, error, execute, facts, fetch, host, image_ref, paths, printable, redact, settings};
 
 use compose::{Diagnostic, Position};
 
