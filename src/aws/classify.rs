@@ -14,6 +14,9 @@ use crate::{
 /// A clock that is this far off may be why a signature is refused: services bear 5 minutes, S3 15.
 const SKEW: Duration = Duration::from_secs(4 * 60);
 
+const DUALSTACK: &str = "AWS_USE_DUALSTACK_ENDPOINT";
+const FIPS: &str = "AWS_USE_FIPS_ENDPOINT";
+
 const NOT_LOADED: &str = "neither environment, profile nor instance metadata has any";
 
 /// A call, as its errors name it.
@@ -40,6 +43,8 @@ pub(super) enum Failure {
     Io(String),
     /// No credentials: none configured (permanent), refused (denied), or their source failed (transient).
     Credentials { class: Class, reason: String },
+    /// A setting that chooses among the endpoints of AWS, where another setting names the endpoint.
+    Endpoint(&'static str),
     /// Anything that the same call will run into again.
     Other(String),
 }
@@ -85,6 +90,9 @@ impl Failure {
                 reason: "their source does not answer in time".to_owned(),
             };
         }
+        if let Some(setting) = beside_endpoint(&told) {
+            return Self::Endpoint(setting);
+        }
         match err {
             // A certificate that is refused now is refused on the next try.
             SdkError::DispatchFailure(_) if tls::refused(err) => Self::Other(told),
@@ -109,7 +117,7 @@ impl Failure {
     pub(super) fn class(&self) -> Class {
         match self {
             Self::Io(_) => Class::Transient,
-            Self::Other(_) => Class::Permanent,
+            Self::Other(_) | Self::Endpoint(_) => Class::Permanent,
             Self::Credentials { class, .. } => *class,
             Self::Answer(answer) => answer.class(),
         }
@@ -121,6 +129,13 @@ impl Failure {
         match self {
             Self::Io(reason) => Error::new(call.unreachable, format!("could not {what}: {reason}")).transient(),
             Self::Other(reason) => Error::new(call.unreachable, format!("could not {what}: {reason}")),
+            Self::Endpoint(setting) => {
+                let kind = if *setting == FIPS { "a FIPS" } else { "a dual-stack" };
+                let message = format!("could not {what}: {setting}=true cannot be combined with AWS_ENDPOINT_URL");
+                Error::new(call.unreachable, message)
+                    .need(format!("{setting} or AWS_ENDPOINT_URL, not both"))
+                    .hint(format!("remove {setting} and name {kind} endpoint, or remove AWS_ENDPOINT_URL*"))
+            }
             Self::Credentials { reason, .. } => {
                 let message = format!("could not {what}: no credentials ({reason})");
                 Error::new(Cause::CredentialsMissing, message).class(self.class())
@@ -263,6 +278,18 @@ impl std::fmt::Display for Answer {
             Some(id) => write!(f, " (request {id})"),
             None => Ok(()),
         }
+    }
+}
+
+/// The setting that the endpoint rules of the SDK refuse because an endpoint is configured; the errors of S3 are worded
+/// differently from those of other services.
+fn beside_endpoint(message: &str) -> Option<&'static str> {
+    let message = message.to_ascii_lowercase();
+    match () {
+        () if !message.contains("custom endpoint") => None,
+        () if message.contains("dual-stack") || message.contains("dualstack") => Some(DUALSTACK),
+        () if message.contains("fips") => Some(FIPS),
+        () => None,
     }
 }
 

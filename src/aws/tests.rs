@@ -20,7 +20,10 @@ async fn child() {
         Ok(found) => println!("body {}", String::from_utf8_lossy(&found.body)),
         Err(err) => println!("{:?} {:?} {err}", err.cause, err.class),
     }
-    println!("tags {:?}", cloud.tags("eu-west-1", "i-0abc").await.unwrap_or_default());
+    match cloud.tags("eu-west-1", "i-0abc").await {
+        Ok(tags) => println!("tags {tags:?}"),
+        Err(err) => println!("tags {err}"),
+    }
 }
 
 fn run(server: &Server, env: &[(&str, &str)]) -> String {
@@ -74,6 +77,20 @@ fn endpoints_and_role_credentials_come_from_the_environment_and_all_pages_are_re
     let said = run(&cloud(role), &[]);
     assert!(said.contains("body hello"), "{said}");
     assert!(said.contains(r#"tags {"Name": "web", "Role": "web"}"#), "{said}");
+}
+
+#[test]
+fn dual_stack_and_fips_beside_an_endpoint_are_named() {
+    for setting in ["AWS_USE_DUALSTACK_ENDPOINT", "AWS_USE_FIPS_ENDPOINT"] {
+        let said = run(&cloud(role), &[(setting, "true")]);
+        let expected = format!("{setting}=true cannot be combined with AWS_ENDPOINT_URL");
+        for what in
+            ["SourceUnreachable Permanent could not read s3://plain/key", "tags could not read the tags of i-0abc with"]
+        {
+            let told = said.lines().any(|line| line.contains(what) && line.contains(&expected));
+            assert!(told, "{what}: {said}");
+        }
+    }
 }
 
 #[test]

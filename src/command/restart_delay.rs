@@ -19,7 +19,7 @@ use crate::{
     fetch::sha256,
     host::{files, systemd},
     retry::{Retry, Schedule, seconds},
-    settings::Settings,
+    settings::{Settings, carried},
     world::World,
 };
 
@@ -63,8 +63,10 @@ pub(super) struct RestartDelay {
 
 impl RestartDelay {
     pub(super) fn of(settings: &Settings) -> Self {
-        let Settings { source, roles, environment, tags, owners, keys, .. } = settings;
-        let input = format!("{:?}", (source, roles, environment, tags, owners, keys, settings.env.s3_endpoint()));
+        let Settings { source, roles, environment, tags, owners, keys, trust_tags, .. } = settings;
+        // Endpoints, proxies and certificates decide what can be reached, whoever sets them.
+        let variables = settings.env.matching(carried::is_setting);
+        let input = format!("{:?}", (source, roles, environment, tags, owners, keys, trust_tags, variables));
         Self { path: settings.paths.failures(), input: sha256(input.as_bytes()), boot: boot() }
     }
 
@@ -137,6 +139,7 @@ fn boot() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::Flags;
 
     #[test]
     fn delay_grows_to_five_minutes_with_jitter() {
@@ -148,6 +151,25 @@ mod tests {
             let (least, most) = (waits.iter().min().unwrap(), waits.iter().max().unwrap());
             assert!(*least < ceiling / 4 && *most > ceiling * 3 / 4, "{count}: {least} to {most}");
         }
+    }
+
+    #[test]
+    fn settings_that_decide_what_is_reached_are_input() {
+        let input = |env: &[(&str, &str)]| {
+            let settings = Settings::load(&Flags::default(), env.iter().copied().collect()).unwrap();
+            RestartDelay::of(&settings).input
+        };
+        let plain = input(&[]);
+        for (name, value) in [
+            ("ROLECALL_TRUST_TAGS", "true"),
+            ("AWS_USE_DUALSTACK_ENDPOINT", "true"),
+            ("AWS_USE_FIPS_ENDPOINT", "true"),
+            ("AWS_ENDPOINT_URL_S3", "https://s3.test"),
+            ("HTTPS_PROXY", "http://proxy.test:3128"),
+        ] {
+            assert_ne!(input(&[(name, value)]), plain, "{name}");
+        }
+        assert_eq!(input(&[("PATH", "/bin"), ("INVOCATION_ID", "1")]), plain);
     }
 
     #[test]

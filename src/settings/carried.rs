@@ -65,6 +65,11 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     CARRIED.iter().map(|(name, _)| *name)
 }
 
+/// Whether a variable is a setting that user-data can carry.
+pub fn is_setting(name: &str) -> bool {
+    name.starts_with(ENDPOINT_OF) || names().any(|known| known == name)
+}
+
 /// The value of a setting as user-data says it.
 ///
 /// # Errors

@@ -50,8 +50,9 @@ impl Env {
 
     /// Whether S3 is that of AWS, which checks the owner of a bucket: also by a dual-stack, FIPS or VPC endpoint.
     pub fn s3_is_aws(&self) -> bool {
-        /// Domains of the partitions, as in the `dnsSuffix` and `dualStackDnsSuffix` of the SDK's own endpoint rules.
-        const DOMAINS: [&str; 10] = [
+        /// Domains of the partitions: `dnsSuffix` and `dualStackDnsSuffix` in
+        /// <https://github.com/boto/botocore/blob/develop/botocore/data/partitions.json>.
+        const DOMAINS: [&str; 14] = [
             "amazonaws.com",
             "api.aws",
             "amazonaws.com.cn",
@@ -59,14 +60,24 @@ impl Env {
             "amazonaws.eu",
             "api.amazonwebservices.eu",
             "c2s.ic.gov",
+            "api.aws.ic.gov",
             "sc2s.sgov.gov",
+            "api.aws.scloud",
             "csp.hci.ic.gov",
+            "api.aws.hci.ic.gov",
             "cloud.adc-e.uk",
+            "api.cloud-aws.adc-e.uk",
         ];
         let Some(endpoint) = self.s3_endpoint() else { return true };
         let url = url::Url::parse(endpoint).ok();
         let host = url.as_ref().and_then(url::Url::host_str).unwrap_or_default().trim_end_matches('.');
         DOMAINS.iter().any(|domain| host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.')))
+    }
+
+    /// The variables whose names `wanted` accepts, in the order of their names.
+    pub fn matching(&self, wanted: impl Fn(&str) -> bool) -> Vec<(&str, &str)> {
+        let all = self.0.iter().filter(|(name, _)| wanted(name));
+        all.map(|(name, value)| (name.as_str(), value.as_str())).collect()
     }
 
     /// The region that the environment names.

@@ -81,6 +81,10 @@ fn owners_never_come_from_a_tag_and_default_to_the_own_account() {
         "https://bucket.vpce-0a1b.s3.eu-west-1.vpce.amazonaws.com:443",
         "https://s3.cn-north-1.amazonaws.com.cn/",
         "https://s3.eu-west-1.api.aws",
+        "https://s3.dualstack.us-iso-east-1.api.aws.ic.gov",
+        "https://s3.dualstack.us-isob-east-1.api.aws.scloud",
+        "https://s3.dualstack.us-isof-south-1.api.aws.hci.ic.gov",
+        "https://s3.dualstack.eu-isoe-west-1.api.cloud-aws.adc-e.uk",
     ] {
         let aws = load(&Flags::default(), &[("AWS_ENDPOINT_URL", endpoint)]).unwrap();
         assert_eq!(aws.with(&tags, OWN).unwrap().trust.owners, ["123456789012"], "{endpoint}");
@@ -91,7 +95,9 @@ fn owners_never_come_from_a_tag_and_default_to_the_own_account() {
 fn tag_without_checkable_owner_needs_a_way_out() {
     let tags = tags(&[("Bootstrap", "s3://bucket/x/")]);
     let key = ("ROLECALL_PUBLIC_KEY", "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3");
-    for store in ["http://127.0.0.1:9000", "https://amazonaws.com.example.org", "https://fakeamazonaws.com"] {
+    for store in
+        ["http://127.0.0.1:9000", "https://amazonaws.com.example.org", "https://fakeamazonaws.com", "https://s3.ic.gov"]
+    {
         let with = |more: &[(&str, &str)]| {
             let env: Vec<_> = [("AWS_ENDPOINT_URL_S3", store)].iter().chain(more).copied().collect();
             load(&Flags::default(), &env).unwrap().with(&tags, OWN)
