@@ -24,6 +24,7 @@ pub mod printable;
 pub mod redact;
 pub mod retry;
 pub mod settings;
+pub mod state_file;
 pub mod telemetry;
 pub mod tls;
 pub mod world;

@@ -10,7 +10,7 @@ use std::{
 const ORDER: &[&[&str]] = &[
     &["error"],
     &["printable"],
-    &["redact", "paths", "image_ref"],
+    &["redact", "paths", "image_ref", "state_file"],
     &["world"],
     &["retry"],
     &["settings"],

@@ -37,4 +37,5 @@ mod signatures;
 mod sources;
 mod standins;
 mod standins_sdk;
+mod state;
 mod user_data;

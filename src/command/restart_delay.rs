@@ -20,6 +20,7 @@ use crate::{
     host::{files, systemd},
     retry::{Retry, Schedule, seconds},
     settings::{Settings, carried},
+    state_file,
     world::World,
 };
 
@@ -36,12 +37,11 @@ const LONGEST: Duration = Duration::from_secs(300);
 const FORGOTTEN: Duration = Duration::from_hours(1);
 
 /// Format of the file.
-const FORMAT: u32 = 1;
+const FORMAT: u64 = 1;
 
 /// What earlier runs came to.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Failures {
-    format: u32,
     /// How many runs in a row ended with exit code 4.
     count: u32,
     /// End of the last one.
@@ -99,23 +99,22 @@ impl RestartDelay {
     fn count(&self, err: &Error) -> Result<()> {
         let before = self.read(Timestamp::now()).map_or(0, |failures| failures.count);
         let failures = Failures {
-            format: FORMAT,
             count: before.saturating_add(1),
             at: Timestamp::now(),
             cause: err.cause.code().to_owned(),
             boot: self.boot.clone(),
             input: self.input.clone(),
         };
-        let text = serde_json::to_vec(&failures).unwrap_or_default();
-        files::write_volatile(&self.path, &text, 0o600)
+        files::write_volatile(&self.path, &state_file::encode(&self.path, FORMAT, &failures)?, 0o600)
     }
 
-    /// What counts of earlier runs. Of another format nothing does: only a delay is at stake.
+    /// What counts of earlier runs.
     fn read(&self, now: Timestamp) -> Option<Failures> {
-        let failures: Failures = serde_json::from_slice(&files::read(&self.path).ok()??).ok()?;
+        let loss = "this run is not delayed";
+        let failures: Failures = state_file::read_or_rebuild::<Option<_>>(&self.path, FORMAT, loss)?;
         // A clock that was put back makes no run older.
         let age = Duration::try_from(now.duration_since(failures.at)).unwrap_or_default();
-        (failures.format == FORMAT && failures.input == self.input && age < FORGOTTEN).then_some(failures)
+        (failures.input == self.input && age < FORGOTTEN).then_some(failures)
     }
 
     /// Whether nobody asked for this run: it is the unit's, and was started by a boot or as a restart.

@@ -15,7 +15,11 @@ use crate::{
     paths::Paths,
     plan::images::ImageNeed,
     settings::Input,
+    state_file,
 };
+
+/// The format of the file: a list of [`Baked`], as version 0.1.0 wrote it. A later one is a map that has `format`.
+const FORMAT: u64 = state_file::FIRST;
 
 /// One project that was baked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,13 +68,14 @@ pub async fn record(cx: &Context, input: &Input, upgrade: Upgrade, needs: &[Imag
     let path = cx.paths.baked_record();
     let text = serde_json::to_vec_pretty(&all)
         .map_err(|err| Error::new(Cause::Io, format!("could not write {}: {err}", path.display())))?;
+    // The only record of which images a tag meant.
+    state_file::set_newer_aside(&path, FORMAT)?;
     files::write_atomic(&path, &text, 0o600)?;
     Ok(baked)
 }
 
 fn read(paths: &Paths) -> Vec<Baked> {
-    let text = std::fs::read(paths.baked_record()).unwrap_or_default();
-    serde_json::from_slice(&text).unwrap_or_default()
+    state_file::read_or_rebuild(&paths.baked_record(), FORMAT, "packages may be upgraded once more")
 }
 
 /// The digest under which the registry of a reference has the image.
@@ -118,7 +123,9 @@ mod tests {
         let all = [one("s3://a", Upgrade::Security), one("s3://b", Upgrade::None)];
         std::fs::write(paths.baked_record(), serde_json::to_vec(&all).unwrap()).unwrap();
         assert_eq!(upgraded(&paths), Upgrade::Security);
-        std::fs::write(paths.baked_record(), "{ torn").unwrap();
-        assert_eq!(upgraded(&paths), Upgrade::None);
+        for text in ["{ torn", r#"{"format":2,"baked":[]}"#] {
+            std::fs::write(paths.baked_record(), text).unwrap();
+            assert_eq!(upgraded(&paths), Upgrade::None, "{text}");
+        }
     }
 }

@@ -25,6 +25,7 @@ use crate::{
         reconcile::{self, Existing, There},
         volumes::{self, VolumeAction},
     },
+    state_file,
     world::Engine,
 };
 
@@ -261,8 +262,9 @@ fn replaced(reconciled: &reconcile::Reconciled, paths: &Paths) -> Vec<String> {
         "" => c.image_id.clone(),
         id => id.to_owned(),
     };
-    let remembered = std::fs::read(paths.replaced()).unwrap_or_default();
-    let mut all: BTreeSet<String> = serde_json::from_slice(&remembered).unwrap_or_default();
+    // A list of ids, as version 0.1.0 wrote it. A later format is a map that has `format`.
+    let loss = "images of containers that were replaced before stay";
+    let mut all: BTreeSet<String> = state_file::read_or_rebuild(&paths.replaced(), state_file::FIRST, loss);
     all.extend(old.map(image));
     all.into_iter().collect()
 }

@@ -10,7 +10,11 @@ use crate::{
     host::files,
     paths::Paths,
     plan::{labels, reconcile::Step},
+    state_file,
 };
+
+/// Format of the record.
+const FORMAT: u64 = 1;
 
 /// One container.
 #[derive(Serialize, Deserialize)]
@@ -19,12 +23,16 @@ struct Mounted {
     files: String,
 }
 
-/// By the name of the container, so that the record is not longer than the project.
-type Record = BTreeMap<String, Mounted>;
+#[derive(Default, Serialize, Deserialize)]
+struct Record {
+    /// By the name of the container, so that the record is not longer than the project.
+    #[serde(default)]
+    containers: BTreeMap<String, Mounted>,
+}
 
 /// The project files of containers whose labels are older, by id.
 pub(super) fn read(paths: &Paths) -> BTreeMap<String, String> {
-    load(paths).into_values().map(|one| (one.id, one.files)).collect()
+    load(paths).containers.into_values().map(|one| (one.id, one.files)).collect()
 }
 
 /// Records that a container was started: if its label is older than the files, it would be restarted again.
@@ -41,19 +49,20 @@ pub(super) fn started(paths: &Paths, step: &Step, id: &str) -> Result<()> {
     let kept = step.existing.as_ref().filter(|existing| existing.id == id);
     let changed = match kept {
         Some(existing) if existing.label(labels::PROJECT_FILES) != files => {
-            record.insert(step.desired.name.clone(), Mounted { id: id.to_owned(), files });
+            record.containers.insert(step.desired.name.clone(), Mounted { id: id.to_owned(), files });
             true
         }
-        _ => record.remove(&step.desired.name).is_some(),
+        _ => record.containers.remove(&step.desired.name).is_some(),
     };
     if changed {
-        files::write_atomic(&paths.mounted(), &serde_json::to_vec(&record).unwrap_or_default(), 0o600)
+        let path = paths.mounted();
+        files::write_atomic(&path, &state_file::encode(&path, FORMAT, &record)?, 0o600)
     } else {
         Ok(())
     }
 }
 
-/// A record that cannot be read costs one restart.
 fn load(paths: &Paths) -> Record {
-    std::fs::read(paths.mounted()).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
+    let loss = "containers that mount files of the project are restarted once more";
+    state_file::read_or_rebuild(&paths.mounted(), FORMAT, loss)
 }

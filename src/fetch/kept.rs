@@ -17,6 +17,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{
     Beside, Fetched,
@@ -30,8 +31,12 @@ use crate::{
     paths::Paths,
     retry::Retry,
     settings::{Input, Source},
+    state_file::{self, Content},
     world::World,
 };
+
+/// Format of `project.json`.
+const FORMAT: u64 = 1;
 
 /// So many inputs of this instance are remembered: a role may be given back.
 const MOST_KEPT: usize = 4;
@@ -80,9 +85,28 @@ pub struct Kept {
     files: BTreeMap<String, File>,
     #[serde(skip)]
     objects: PathBuf,
+    /// A newer version kept it: of its project, only the containers can be started.
+    #[serde(skip)]
+    newer: bool,
 }
 
 impl Kept {
+    /// What is read of a newer format.
+    fn of_newer(value: &Value) -> Option<Self> {
+        let services = value["services"].as_array()?.iter().filter_map(Value::as_str).map(str::to_owned);
+        Some(Self {
+            at: value["at"].as_str()?.parse().ok()?,
+            baked: value["baked"].as_bool().unwrap_or_default(),
+            source: value["source"].as_str().map(str::to_owned),
+            project: value["project"].as_str().map(str::to_owned),
+            services: services.collect(),
+            shape: Shape::Folder,
+            files: BTreeMap::new(),
+            objects: PathBuf::new(),
+            newer: true,
+        })
+    }
+
     /// Which project it is, in a few words.
     pub fn told(&self) -> String {
         let how = if self.baked { "baked" } else { "ready" };
@@ -92,8 +116,11 @@ impl Kept {
     /// What was kept, as if it had just been fetched.
     ///
     /// # Errors
-    /// `io` where it is damaged.
+    /// `io` if it is damaged, or a newer version kept it.
     pub fn fetched(&self, (world, retry): (&World, &Retry), input: &Input, facts: &Facts) -> Result<Fetched> {
+        if self.newer {
+            return Err(Error::new(Cause::Io, format!("{} was kept by a newer version", self.told())));
+        }
         let snapshot = Snapshot { files: self.files.clone(), objects: self.objects.clone() };
         let read = |path: &str| -> Result<(Vec<u8>, String)> {
             let damaged = || Error::new(Cause::Io, format!("{} does not hold {path}", self.objects.display()));
@@ -118,8 +145,28 @@ impl Kept {
 
 /// Everything that was ready on this machine and is kept, whatever source and roles it was of.
 pub fn all(paths: &Paths) -> Vec<Kept> {
-    let read = |dir: PathBuf| serde_json::from_slice(&files::read(&dir.join("project.json")).ok()??).ok();
-    entries(&paths.good()).into_iter().filter_map(read).collect()
+    entries(&paths.good()).into_iter().filter_map(|dir| read(&dir)).collect()
+}
+
+/// What is kept in a folder. Of a newer format, what names the containers is read, so that a downgrade does not keep
+/// them down.
+fn read(dir: &Path) -> Option<Kept> {
+    let path = dir.join("project.json");
+    match state_file::read::<Kept>(&path, FORMAT) {
+        Content::Missing => None,
+        Content::Known(kept) => Some(Kept { objects: dir.join("objects"), ..kept }),
+        Content::Newer { format, value } => {
+            let message = state_file::newer(&path, format, FORMAT);
+            let loss = "without its source, this project is started from its containers alone";
+            state_file::warn_once(&path, &format!("{message}; until it is ready again, {loss}"));
+            Kept::of_newer(&value)
+        }
+        Content::Damaged(why) => {
+            let loss = "a project that was ready is not known any more";
+            state_file::warn_once(&path, &format!("could not read {}: {why}; {loss}", path.display()));
+            None
+        }
+    }
 }
 
 /// Where the last known good of one input is kept.
@@ -150,8 +197,7 @@ impl Good {
 
     /// What is kept, if anything is; what cannot be read is as if it were not there.
     pub fn read(&self) -> Option<Kept> {
-        let kept: Kept = serde_json::from_slice(&files::read(&self.record()).ok()??).ok()?;
-        Some(Kept { objects: self.objects(), ..kept })
+        read(&self.dir)
     }
 
     /// Keeps a project that is ready in place of what was kept before; a crash leaves the one or the other.
@@ -179,7 +225,8 @@ impl Good {
         }
         let before = self.read();
         let same = before.is_some_and(|old| {
-            old.shape == shape
+            !old.newer
+                && old.shape == shape
                 && old.files == snapshot.files
                 && old.project.as_deref() == project
                 && old.services == services
@@ -191,10 +238,9 @@ impl Good {
         Folder::open(&objects).and_then(|dir| dir.sync_all()).map_err(|err| Error::io("write", &objects, &err))?;
         let (project, files) = (project.map(str::to_owned), snapshot.files.clone());
         let (at, baked) = (jiff::Timestamp::now(), self.baked);
-        let kept = Kept { at, baked, source: Some(source.to_string()), project, services, shape, files, objects };
-        let text = serde_json::to_vec(&kept)
-            .map_err(|err| Error::new(Cause::Io, format!("could not write {}: {err}", self.record().display())))?;
-        files::write_atomic(&self.record(), &text, 0o600)?;
+        let source = Some(source.to_string());
+        let kept = Kept { at, baked, source, project, services, shape, files, objects, newer: false };
+        files::write_atomic(&self.record(), &state_file::encode(&self.record(), FORMAT, &kept)?, 0o600)?;
         self.tidy(&kept);
         Ok(())
     }

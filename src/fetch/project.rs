@@ -17,6 +17,7 @@ use super::{
 use crate::{
     error::{Cause, Error, Result},
     host::files,
+    state_file,
 };
 use tree::{Stamp, Tree};
 
@@ -43,6 +44,9 @@ struct Installed {
     /// State of the file right after it was written; `None` while that is still to come.
     stamp: Option<Stamp>,
 }
+
+/// Format of the record.
+const FORMAT: u64 = 1;
 
 #[derive(Default, Serialize, Deserialize)]
 struct Record {
@@ -119,15 +123,12 @@ fn record_path(project: &Path) -> Result<std::path::PathBuf> {
     }
 }
 
-/// A record that cannot be read only costs the deletion of files that are gone from the source.
 fn read_record(path: &Path) -> Record {
-    std::fs::read(path).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
+    state_file::read_or_rebuild(path, FORMAT, "files of the project that are gone from the source stay")
 }
 
 fn write_record(path: &Path, record: &Record) -> Result<()> {
-    let text = serde_json::to_vec(record)
-        .map_err(|err| Error::new(Cause::Io, format!("could not write {}: {err}", path.display())))?;
-    files::write_atomic(path, &text, 0o600)
+    files::write_atomic(path, &state_file::encode(path, FORMAT, record)?, 0o600)
 }
 
 /// Files whose content is not that of the snapshot. One that was not touched since we wrote it is not read.

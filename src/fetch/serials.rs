@@ -8,6 +8,7 @@ use tracing::warn;
 use crate::{
     error::{Cause, Error, Result},
     host::files,
+    state_file::{self, Content},
 };
 
 /// The newest that was accepted for one address.
@@ -45,30 +46,25 @@ pub(super) fn accept(path: &Path, address: &str, serial: u64, sha256: &str) -> R
 }
 
 /// The format of the file: a map of addresses, as version 0.1.0 wrote it. A later one is a map that has `format`.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = state_file::FIRST;
 
 /// A damaged file is set aside: whoever can change what is fetched cannot change it, so that this is no reason to fail a
 /// boot. One of a newer version is whole: it is left alone, and nothing is accepted without it.
 fn read(path: &Path) -> Result<BTreeMap<String, Accepted>> {
-    let text = files::read(path).unwrap_or_default().unwrap_or_default();
-    let newer = serde_json::from_slice::<serde_json::Value>(&text).ok().and_then(|value| value.get("format")?.as_u64());
-    if let Some(format) = newer {
-        let message = format!("{} has format {format}, and this version knows {FORMAT}", path.display());
-        return Err(Error::new(Cause::Rollback, message)
+    match state_file::read(path, FORMAT) {
+        Content::Missing => Ok(BTreeMap::new()),
+        Content::Known(all) => Ok(all),
+        Content::Newer { format, .. } => Err(Error::new(Cause::Rollback, state_file::newer(path, format, FORMAT))
             .need("the version of rolecall that wrote it, or a newer one")
-            .hint("install that version; remove the file only if older signatures may be accepted once more"));
+            .hint("install that version; remove the file only if older signatures may be accepted once more")),
+        Content::Damaged(why) => {
+            let aside = path.with_extension("json.damaged");
+            // If it cannot be kept either, the new one takes its place.
+            let _ = std::fs::rename(path, &aside);
+            warn!("could not read {}, so an older signature may be accepted once: {why}", path.display());
+            Ok(BTreeMap::new())
+        }
     }
-    let read = || match files::read(path)? {
-        None => Ok(BTreeMap::new()),
-        Some(text) => serde_json::from_slice(&text).map_err(|err| Error::new(Cause::Io, err.to_string())),
-    };
-    Ok(read().unwrap_or_else(|err| {
-        let aside = path.with_extension("json.damaged");
-        // Where it cannot be kept either, the new one takes its place.
-        let _ = std::fs::rename(path, &aside);
-        warn!("{} cannot be read, so an older signature may be accepted once: {err}", path.display());
-        BTreeMap::new()
-    }))
 }
 
 #[cfg(test)]
@@ -126,7 +122,7 @@ mod tests {
         std::fs::write(&path, newer).unwrap();
         let err = accept(&path, "s3://bucket/a", 11, "one").unwrap_err();
         assert_eq!(err.cause, Cause::Rollback);
-        assert!(err.message.ends_with("has format 2, and this version knows 1"), "{err}");
+        assert!(err.message.ends_with("(format 2, this one knows 1)"), "{err}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), newer);
     }
 }

@@ -17,6 +17,7 @@ use crate::{
     host::files,
     paths::Paths,
     settings::Source,
+    state_file,
 };
 
 /// One file of a snapshot.
@@ -76,6 +77,9 @@ pub(super) struct Cached {
     pub(super) file: File,
 }
 
+/// Format of the index.
+const FORMAT: u64 = 1;
+
 #[derive(Default, Serialize, Deserialize)]
 struct Index {
     /// Keys, relative to the prefix, with what was fetched for them.
@@ -95,8 +99,8 @@ impl Store {
     pub(super) fn open(paths: &Paths, source: &Source) -> Result<Self> {
         let root = paths.cache.join(sha256(source.identity().as_bytes()));
         files::create_private(&root.join("objects"))?;
-        let index = std::fs::read(root.join("index.json")).ok().and_then(|text| serde_json::from_slice(&text).ok());
-        Ok(Self { root, index: index.unwrap_or_default(), changed: false })
+        let index = state_file::read_or_rebuild(&root.join("index.json"), FORMAT, "the source is fetched again");
+        Ok(Self { root, index, changed: false })
     }
 
     /// What is here for a key in exactly this state.
@@ -128,9 +132,8 @@ impl Store {
         if !self.changed {
             return Ok(());
         }
-        let text = serde_json::to_vec(&self.index)
-            .map_err(|err| Error::new(Cause::Io, format!("could not write the index of the cache: {err}")))?;
-        files::write_atomic(&self.root.join("index.json"), &text, 0o600)?;
+        let path = self.root.join("index.json");
+        files::write_atomic(&path, &state_file::encode(&path, FORMAT, &self.index)?, 0o600)?;
         self.changed = false;
         Ok(())
     }

@@ -8,11 +8,19 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    error::{Error, Result},
+    error::{Cause, Error, Result},
     host::files,
     printable,
     redact::mask,
+    state_file::{self, Content},
 };
+
+/// Format of the file. Whoever reads a newer one takes from it what it understands: the run goes on, and may be waited for.
+pub const FORMAT: u64 = 1;
+
+fn first() -> u64 {
+    state_file::FIRST
+}
 
 /// Where a run stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +80,9 @@ impl From<&Error> for Failure {
 /// The whole file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
+    /// Format of the file.
+    #[serde(default = "first")]
+    pub format: u64,
     /// Where the run stands.
     pub state: State,
     /// Process of the run.
@@ -122,6 +133,7 @@ impl Status {
     /// A run that begins now.
     pub fn begin(journal: PathBuf) -> Self {
         Self {
+            format: FORMAT,
             state: State::Running,
             pid: std::process::id(),
             exit: None,
@@ -178,8 +190,10 @@ impl Status {
             Err(err) if err.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(err) => return Err(Error::io("read", path, &err)),
         };
-        serde_json::from_slice(&bytes).map(Some).map_err(|err| {
-            Error::new(crate::error::Cause::Io, format!("{} is not a status file: {err}", path.display()))
+        serde_json::from_slice(&bytes).map(Some).map_err(|err| match state_file::read::<Self>(path, FORMAT) {
+            Content::Newer { format, .. } => Error::new(Cause::Io, state_file::newer(path, format, FORMAT))
+                .hint("ask the version of rolecall that wrote it"),
+            _ => Error::new(Cause::Io, format!("{} is not a status file: {err}", path.display())),
         })
     }
 }

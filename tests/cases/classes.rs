@@ -181,30 +181,3 @@ fn state_is_for_root_alone() {
     let shared: Vec<&String> = runtime.keys().filter(|p| mode(&bed.agent.runtime.join(p)) & 0o077 != 0).collect();
     assert_eq!(shared, ["status.json"]);
 }
-
-/// State that version 0.1.0 left: a script and an upgrade that ended, a container that was stopped, an accepted signature.
-#[test]
-fn state_of_0_1_0_runs_nothing_again() {
-    let bed = Bed::new();
-    let script = "#!/bin/sh\necho ran >> \"$MARK\"\n";
-    let compose = format!("{GOOD}x-rolecall: {{ host: {{ upgrade: security }} }}\n");
-    bed.project("app", &[("compose.yaml", &compose), ("bootstrap/10.sh", script)]);
-    let saved = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/state/0.1.0");
-    fs::create_dir(&bed.agent.state).unwrap();
-    for file in ["journal.jsonl", "stopped.json", "serials.json"] {
-        fs::copy(saved.join(file), bed.agent.state.join(file)).unwrap();
-    }
-    let (mark, agent) = (bed.path("mark"), bed.agent.env("MARK", bed.path("mark")));
-    let run = agent.run(&["run"]).ready();
-    assert!(!mark.exists() && !run.stderr.contains("upgrade: "), "{}", run.told());
-    // By now it is known by its content, too.
-    bed.aws.store(|s| s.bucket("rolecall-test").objects.remove("app/bootstrap/10.sh"));
-    bed.project("app", &[("bootstrap/20-renamed.sh", script)]);
-    agent.run(&["run"]).ready();
-    assert!(!mark.exists(), "a renamed script is no new one");
-    bed.project("app", &[("bootstrap/20-renamed.sh", &format!("{script}# changed\n"))]);
-    agent.run(&["run"]).ready();
-    assert_eq!(fs::read_to_string(&mark).unwrap(), "ran\n");
-    let serials = fs::read(bed.agent.state.join("serials.json")).unwrap();
-    assert_eq!(serials, fs::read(saved.join("serials.json")).unwrap());
-}
