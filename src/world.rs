@@ -310,6 +310,8 @@ pub trait Engine {
     async fn rename_container(&self, id: &str, name: &str) -> Result<()>;
     /// Unpacks a tar archive into a container; `owned` is the engine's `copyUIDGID`.
     async fn upload(&self, id: &str, path: &str, tar: Vec<u8>, owned: bool) -> Result<()>;
+    /// A file, folder or link of a container as a tar archive of at most `most` bytes; `None` if it is not there.
+    async fn download(&self, id: &str, path: &str, most: usize) -> Result<Option<Vec<u8>>>;
     /// Last lines of a container's output.
     async fn logs(&self, id: &str, lines: usize) -> Result<Vec<String>>;
     /// Runs a command inside a container, output line by line; its exit code.

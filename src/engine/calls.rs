@@ -109,6 +109,13 @@ impl Engine for DockerEngine {
         answer.map_err(|err| self.fail("copy files into", &Subject::container(id), err))
     }
 
+    async fn download(&self, id: &str, path: &str, most: usize) -> Result<Option<Vec<u8>>> {
+        let options = query::DownloadFromContainerOptionsBuilder::new().path(path).build();
+        let docker = self.docker(None).await?;
+        let answer = found(streams::bytes(docker.download_from_container(id, Some(options)), most).await);
+        answer.map_err(|err| self.fail(&format!("read {path} of"), &Subject::container(id), err))
+    }
+
     async fn logs(&self, id: &str, lines: usize) -> Result<Vec<String>> {
         let options = query::LogsOptionsBuilder::new().stdout(true).stderr(true).tail(&lines.to_string()).build();
         let docker = self.connection(Kind::Lasting, None).await?;

@@ -111,3 +111,20 @@ pub(super) async fn lines(
     splitter.finish(line);
     Ok(())
 }
+
+/// All of an answer, if it has at most `most` bytes.
+pub(super) async fn bytes<B: AsRef<[u8]>>(
+    answer: impl Stream<Item = std::result::Result<B, Bollard>>,
+    most: usize,
+) -> std::result::Result<Vec<u8>, Bollard> {
+    let mut answer = std::pin::pin!(answer);
+    let mut all = Vec::new();
+    while let Some(chunk) = answer.next().await {
+        all.extend_from_slice(chunk?.as_ref());
+        if all.len() > most {
+            let err = std::io::Error::new(std::io::ErrorKind::FileTooLarge, format!("it has more than {most} bytes"));
+            return Err(Bollard::IOError { err });
+        }
+    }
+    Ok(all)
+}

@@ -12,7 +12,7 @@ use tracing::{debug, info};
 use crate::{
     compose::model::ServiceHook,
     error::{Cause, Error, Result},
-    execute::{images::Image, secrets, stop, upload},
+    execute::{container_user, host_folders, images::Image, secrets, stop, upload},
     plan::{
         containers::{Desired, Inherited},
         labels,
@@ -33,9 +33,8 @@ pub async fn prepare(engine: &dyn Engine, step: &Step, image: &Image) -> Result<
     if step.existing.is_none() || matches!(step.action, Action::Replace(_)) {
         secrets::write(&desired.secrets, desired.user().unwrap_or(&image.user))?;
     }
-    for folder in &desired.folders {
-        std::fs::create_dir_all(folder).map_err(|err| Error::io("make folder", folder, &err))?;
-    }
+    // An engine before 23.0 makes no folder for a mount in the longer form.
+    host_folders::make(&host_folders::pending(&desired.folders))?;
     match (&step.action, &step.existing) {
         (Action::Replace(_), Some(old)) => {
             let name = format!("{}_{}", short(&old.id), desired.name);
@@ -112,8 +111,7 @@ pub async fn start(engine: &dyn Engine, step: &Step, id: &str) -> Result<bool> {
     }
     // It runs where an earlier call was cut off while the engine started it: its hooks are still to come.
     if there["State"]["Running"] != true {
-        // After a reboot those that are mounted are gone.
-        secrets::write(&desired.secrets, there["Config"]["User"].as_str().unwrap_or_default())?;
+        give(engine, desired, id, there["Config"]["User"].as_str().unwrap_or_default()).await?;
         upload::upload(engine, id, &desired.uploads).await?;
         if let Err(err) = engine.start_container(id).await {
             let output = engine.logs(id, TAIL).await.unwrap_or_default();
@@ -126,6 +124,20 @@ pub async fn start(engine: &dyn Engine, step: &Step, id: &str) -> Result<bool> {
         run_hook(engine, id, &desired.name, "post_start", hook).await?;
     }
     Ok(true)
+}
+
+/// Gives to the user of a container what it mounts: folders that were made for it, and secrets, which a reboot takes.
+async fn give(engine: &dyn Engine, desired: &Desired, id: &str, user: &str) -> Result<()> {
+    let folders = host_folders::pending(&desired.folders);
+    if folders.is_empty() && desired.secrets.is_empty() {
+        return Ok(());
+    }
+    // To look up a name, the engine mounts all that the container mounts, and would make what is missing.
+    host_folders::make(&folders)?;
+    secrets::write(&desired.secrets, user)?;
+    let numbers = container_user::resolved(engine, id, user).await?;
+    host_folders::give(&folders, container_user::numbers(&numbers).unwrap_or_default())?;
+    if numbers == user { Ok(()) } else { secrets::write(&desired.secrets, &numbers) }
 }
 
 /// Whether a job came to its good end between the look at it and its start: an earlier call was cut off while the engine

@@ -6,6 +6,7 @@
 
 pub mod baked;
 mod client_config;
+mod container_user;
 pub mod containers;
 pub mod context;
 pub mod credentials;
@@ -13,6 +14,7 @@ pub mod docker;
 mod evidence;
 mod file_key;
 pub mod foreign;
+mod host_folders;
 mod host_logins;
 pub mod images;
 pub mod journal;

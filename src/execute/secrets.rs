@@ -23,7 +23,7 @@ pub(super) fn write(secrets: &[SecretFile], user: &str) -> Result<()> {
             files::create_private(folder)?;
             private(folder)?;
         }
-        files::write_volatile_as(&secret.path, secret.content.reveal().as_bytes(), secret.access(user))?;
+        files::write_volatile_as(&secret.path, secret.content.reveal(), secret.access(user))?;
     }
     Ok(())
 }

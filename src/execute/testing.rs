@@ -50,6 +50,8 @@ pub(crate) struct MemoryEngine {
     pub(crate) events: RefCell<Vec<Vec<EngineEvent>>>,
     /// Called before each inspection of a container, to let time change it.
     pub(crate) on_inspect: RefCell<Option<Box<dyn FnMut(&mut Value)>>>,
+    /// Tar archives of what containers have, by path.
+    pub(crate) files: RefCell<BTreeMap<String, Vec<u8>>>,
     /// Requests, as `verb subject`.
     pub(crate) log: RefCell<Vec<String>>,
     /// The request that fails, counted from 1; it takes effect first where `after` is set.
@@ -194,6 +196,10 @@ impl Engine for MemoryEngine {
 
     async fn upload(&self, id: &str, _: &str, _: Vec<u8>, _: bool) -> Result<()> {
         self.call(format!("upload {id}"), || Ok(()))
+    }
+
+    async fn download(&self, _: &str, path: &str, _: usize) -> Result<Option<Vec<u8>>> {
+        Ok(self.files.borrow().get(path).cloned())
     }
 
     async fn logs(&self, _: &str, _: usize) -> Result<Vec<String>> {

@@ -174,7 +174,7 @@ fn stands_in(desired: &Desired, stranger: &Existing, there: &There) -> Result<()
     let why = match (same, outdated(desired, stranger, there).or_else(unfit)) {
         (false, _) => owner,
         (true, Some(why)) => format!("{owner}, and {why}"),
-        (true, None) if !desired.folders.is_empty() => format!("{owner}, and lacks its folder below containers-dir"),
+        (true, None) if desired.own_folder => format!("{owner}, and lacks its folder below containers-dir"),
         (true, None) if !(stranger.is_up() || ended_well(desired, stranger)) => format!("{owner}, and does not run"),
         (true, None) => return Ok(()),
     };

@@ -85,18 +85,6 @@ pub const RULES: &[Rule] = &[
     ignored("ports.published", "the engine discards it: without a network of its own nothing is published", |_, s| {
         !s.ports.is_empty() && matches!(s.network_mode.as_str(), "host" | "none")
     }),
-    ignored("secrets.uid, gid, mode", "a file is mounted with the owner and mode that it has on the host", |p, s| {
-        s.secrets.iter().any(|r| {
-            (!r.uid.is_empty() || !r.gid.is_empty() || r.mode.is_some())
-                && p.secrets.get(&r.source).is_some_and(|d| !d.file.is_empty())
-        })
-    }),
-    ignored("configs.uid, gid, mode", "a file is mounted with the owner and mode that it has on the host", |p, s| {
-        s.configs.iter().any(|r| {
-            (!r.uid.is_empty() || !r.gid.is_empty() || r.mode.is_some())
-                && p.configs.get(&r.source).is_some_and(|d| !d.file.is_empty())
-        })
-    }),
     ignored("develop", "it is for the developer's machine", |_, s| s.develop.is_some()),
     ignored("attach", "output goes to the log driver", |_, s| s.attach.is_some()),
     ignored("cpu_count", WINDOWS, |_, s| s.cpu_count != 0),

@@ -59,6 +59,9 @@ impl Engine for Absent {
     async fn upload(&self, _: &str, _: &str, _: Vec<u8>, _: bool) -> Result<()> {
         unreachable!("not played")
     }
+    async fn download(&self, _: &str, _: &str, _: usize) -> Result<Option<Vec<u8>>> {
+        unreachable!("not played")
+    }
     async fn logs(&self, _: &str, _: usize) -> Result<Vec<String>> {
         unreachable!("not played")
     }

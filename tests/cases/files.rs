@@ -1,6 +1,6 @@
 //! Project files, bind mounts, secrets and their owners.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, os::unix::fs::MetadataExt as _};
 
 use crate::support::bed::Bed;
 
@@ -195,4 +195,89 @@ services:
     assert_eq!(std::fs::read_to_string(project.join("conf/site.conf")).unwrap(), "two");
     assert!(!std::path::Path::new("/etc/site.conf").exists());
     bed.run().ready().says("nothing to do");
+}
+
+/// A container that writes to each of its folders, and ends with an error if it may not.
+const WRITES: &str = "command: [sh, -c, \"touch /data/x /host/x && exec sleep 1000\"]";
+
+#[test]
+fn missing_folder_is_made_for_the_user_of_its_container() {
+    let bed = Bed::new();
+    bed.engine().import("rolecall-test/app:1", &["USER app"]);
+    let (containers, outside) = (bed.path("containers"), bed.path("outside/data"));
+    let compose = format!(
+        "services:\n  number: {{ image: \"rolecall-test/web:1\", user: \"1001:50\", {WRITES}, volumes: [\"./deep/data:/data\"] }}\n  \
+         name: {{ image: \"rolecall-test/app:1\", {WRITES}, volumes: [\"{}:/data\"] }}\n  \
+         long: {{ image: \"rolecall-test/app:1\", {WRITES}, user: \"1002\", volumes: [{{ type: bind, source: ./long, target: /data, bind: \
+         {{ create_host_path: true, recursive: enabled }} }}] }}\n  \
+         root: {{ image: \"rolecall-test/web:1\", {WRITES}, volumes: [\"./root:/data\"] }}\n\
+         x-rolecall: {{ ready: {{ stable: 300ms }}, host: {{ containers-dir: {} }} }}\n",
+        outside.display(),
+        containers.display()
+    );
+    bed.compose("shop", &compose);
+    bed.run().ready();
+    let project = bed.agent.state.join("projects/shop");
+    let owner = |path: &std::path::Path| {
+        let found = std::fs::metadata(path).unwrap();
+        (found.uid(), found.gid(), found.mode() & 0o7777)
+    };
+    for (path, wanted) in [
+        (project.join("deep/data"), (1001, 50)),
+        (project.join("deep"), (0, 0)),
+        (outside.clone(), (1000, 1000)),
+        (project.join("long"), (1002, 0)),
+        (project.join("root"), (0, 0)),
+        (containers.join("number"), (1001, 50)),
+        (containers.join("name"), (1000, 1000)),
+    ] {
+        assert_eq!(owner(&path), (wanted.0, wanted.1, 0o755), "{}", path.display());
+    }
+    // A folder that is there is its owner's business.
+    std::os::unix::fs::chown(&outside, Some(7), Some(7)).unwrap();
+    bed.run().ready().says("nothing to do");
+    bed.engine().ask("DELETE", "/containers/shop-name-1?force=1", "").unwrap();
+    bed.run().ready();
+    assert_eq!(owner(&outside).0, 7);
+}
+
+#[test]
+fn file_of_a_secret_has_the_owner_and_mode_that_the_service_asks_for() {
+    const LOOK: &str = "command: [sh, -c, \"stat -c '%u:%g %a' $$AT && cat $$AT && exec sleep 1000\"], restart: always";
+    let bed = Bed::new();
+    bed.engine().import("rolecall-test/app:1", &["USER app"]);
+    let compose = format!(
+        "services:\n  \
+         named: {{ image: \"rolecall-test/app:1\", {LOOK}, environment: {{ AT: /run/secrets/key }}, secrets: [{{ source: key, mode: 0400 }}] }}\n  \
+         numbers: {{ image: \"rolecall-test/web:1\", {LOOK}, environment: {{ AT: /etc/key }}, user: \"70\", configs: [{{ source: key, \
+         target: /etc/key, uid: \"70\", gid: \"50\", mode: 0600 }}] }}\n  \
+         plain: {{ image: \"rolecall-test/web:1\", {LOOK}, environment: {{ AT: /run/secrets/key }}, secrets: [key] }}\n\
+         secrets: {{ key: {{ file: ./key.pem }} }}\nconfigs: {{ key: {{ file: ./key.pem }} }}\nx-rolecall: {{ ready: {{ stable: 300ms }} }}\n"
+    );
+    let deploy = |key: &str| bed.project("shop", &[("compose.yaml", compose.as_str()), ("key.pem", key)]);
+    let shows = |service: &str, access: &str, key: &str| {
+        let told = bed.engine().logs(&format!("shop-{service}-1"));
+        assert!(told.ends_with(&format!("{access}\n{key}\n")), "{service}: {told}");
+    };
+    deploy("key one\n");
+    let run = bed.run().ready();
+    assert!(!run.stderr.contains("ignored"), "{}", run.told());
+    shows("named", "1000:0 400", "key one");
+    shows("numbers", "70:50 600", "key one");
+    shows("plain", "0:0 644", "key one");
+    bed.run().ready().says("nothing to do");
+    deploy("key two\n");
+    bed.run().ready().says("its configs or secrets were changed");
+    for (service, access) in [("named", "1000:0 400"), ("numbers", "70:50 600"), ("plain", "0:0 644")] {
+        shows(service, access, "key two");
+    }
+    // A reboot takes the files, and the bucket is out of reach.
+    for name in ["named", "numbers"] {
+        bed.engine().post(&format!("/containers/shop-{name}-1/kill"), &serde_json::Value::Null);
+    }
+    std::fs::remove_dir_all(bed.agent.runtime.join("secrets")).unwrap();
+    bed.aws.store(|store| store.buckets.remove(crate::support::bed::BUCKET));
+    bed.run().ready();
+    shows("named", "1000:0 400", "key two");
+    shows("numbers", "70:50 600", "key two");
 }

@@ -9,8 +9,6 @@ pub(crate) const WHEN: &[(&str, &str)] = &[
     ("ports", "`network_mode` is `service:…` or `container:…`"),
     ("ports.published", "`network_mode` is `host` or `none`"),
     ("deploy.mode", "it is not `replicated`"),
-    ("secrets.uid, gid, mode", "the secret is a `file`"),
-    ("configs.uid, gid, mode", "the config is a `file`"),
 ];
 
 /// Attributes that are checked and printed, and that nothing of a container follows from: with Compose neither. What
@@ -39,6 +37,9 @@ pub(crate) const NOTES: &[(&str, &str)] = &[
     ("services.*.annotations", "Docker 24 (API 1.43) or later; an older engine is refused"),
     ("services.*.blkio_config", "as far as the host's kernel has it"),
     ("services.*.configs", "mounted read-only: a `file`, or one in memory (docs/secrets.md)"),
+    ("services.*.configs.gid", "of a `file` too, which Compose ignores (docs/secrets.md)"),
+    ("services.*.configs.mode", "of a `file` too, which Compose ignores (docs/secrets.md)"),
+    ("services.*.configs.uid", "of a `file` too, which Compose ignores (docs/secrets.md)"),
     ("services.*.container_name", "refused with more than one container"),
     ("services.*.depends_on", "started as soon as its own needs hold; stopped in reverse order"),
     ("services.*.depends_on.*.condition", "a service that is awaited until it has completed is a one-shot"),
@@ -77,9 +78,13 @@ pub(crate) const NOTES: &[(&str, &str)] = &[
     ("services.*.runtime", "must be in the engine's daemon.json"),
     ("services.*.scale", "the same as `deploy.replicas`; if both are given they must agree"),
     ("services.*.secrets", "mounted read-only: a `file`, or one in memory (docs/secrets.md)"),
+    ("services.*.secrets.gid", "of a `file` too, which Compose ignores (docs/secrets.md)"),
+    ("services.*.secrets.mode", "of a `file` too, which Compose ignores (docs/secrets.md)"),
+    ("services.*.secrets.uid", "of a `file` too, which Compose ignores (docs/secrets.md)"),
     ("services.*.security_opt", "a seccomp profile is a file of the project"),
     ("services.*.stop_grace_period", "the grace of `rolecall stop` and of a shutdown too"),
     ("services.*.storage_opt", "as the engine's storage driver has it"),
+    ("services.*.volumes.bind.create_host_path", "the folder belongs to the user that the container runs as"),
     ("services.*.volumes.bind.recursive", "`readonly`: Docker 25 (API 1.44) or later; an older engine is refused"),
     ("services.*.volumes.consistency", "handed to the engine, which does nothing with it on Linux"),
     ("services.*.volumes.source", "a relative path is one of the project's folder on the host"),

@@ -221,6 +221,9 @@ impl Engine for Nothing {
     async fn upload(&self, _: &str, _: &str, _: Vec<u8>, _: bool) -> Result<()> {
         nothing()
     }
+    async fn download(&self, _: &str, _: &str, _: usize) -> Result<Option<Vec<u8>>> {
+        nothing()
+    }
     async fn logs(&self, _: &str, _: usize) -> Result<Vec<String>> {
         nothing()
     }

@@ -130,7 +130,7 @@ pub(super) fn checksum(
         let place = format!("{}:{}", file.path.display(), file.target);
         let number = |value: Option<u32>| value.map_or_else(String::new, |value| value.to_string());
         let access = [file.uid, file.gid, file.mode].map(number).join(":");
-        add(&[place.as_bytes(), access.as_bytes(), file.content.reveal().as_bytes()]);
+        add(&[place.as_bytes(), access.as_bytes(), file.content.reveal()]);
     }
     let secrets = service.secrets.iter().map(|r| (&project.secrets, r));
     let configs = service.configs.iter().map(|r| (&project.configs, r));

@@ -7,6 +7,7 @@ mod added;
 mod config;
 mod exposed;
 mod files;
+mod folders;
 mod hooks;
 mod host;
 mod labelled;
@@ -142,8 +143,10 @@ pub struct Desired {
     pub uploads: Vec<Upload>,
     /// Secrets that it mounts, written before it is created or started.
     pub secrets: Vec<SecretFile>,
-    /// Folders of the host that are made for it.
+    /// Folders of the host that are made for it if they are missing, and belong to the user that it runs as.
     pub folders: Vec<PathBuf>,
+    /// Whether one of them is its own, below `containers-dir`.
+    pub own_folder: bool,
     /// Commands run in it after it has started.
     pub post_start: Vec<ServiceHook>,
     /// Commands run in it before it is stopped.
@@ -201,10 +204,10 @@ pub fn container(
     let links = network::links(project, service, number, peers, &mut references);
     let name = container_name(project, service, number);
     let attached = network::settings(project, &resolved, &name, &links, options.api)?;
-    let mut mounted = mounts::mounts(project, &resolved)?;
+    let secrets = secrets::files(project, service, options)?;
+    let mut mounted = mounts::mounts(project, &resolved, &secrets)?;
     let hash = service_hash(&resolved);
     let added = Added::to(service, options);
-    let secrets = secrets::files(project, service, options)?;
     mounted.mounts.extend(secrets.iter().map(SecretFile::mount));
     let uploads = files::uploads(project, service, options.secrets_dir.is_none())?;
     let files = files::checksum(project, service, (&secrets, &uploads), options);
@@ -240,6 +243,7 @@ pub fn container(
     if options.secrets_dir.is_some() {
         warnings.extend(exposed::copied(&what, &uploads, options.values));
     }
+    warnings.extend(secrets::ignored(project, service, &secrets));
 
     let goal = goal(project, service);
     let platform = if service.platform.is_empty() { options.platform.clone() } else { Some(service.platform.clone()) };
@@ -261,7 +265,8 @@ pub fn container(
         connect: attached.connect,
         uploads,
         secrets,
-        folders: added.folder.into_iter().collect(),
+        own_folder: added.folder.is_some(),
+        folders: folders::made(&resolved, added.folder, options),
         post_start: service.post_start.clone(),
         pre_stop: service.pre_stop.clone(),
         grace: service.stop_grace_period.map(crate::compose::model::Duration::as_std),

@@ -10,7 +10,10 @@ use crate::{
         model::{FileReferenceConfig, ServiceConfig, ServiceVolumeConfig},
     },
     error::{Cause, Error, Result},
-    plan::json::{Body, mapping},
+    plan::{
+        containers::SecretFile,
+        json::{Body, mapping},
+    },
 };
 
 /// What a replaced container leaves to the one in its place.
@@ -35,8 +38,8 @@ pub(super) struct Mounted {
     pub(super) anonymous: BTreeSet<String>,
 }
 
-/// The mounts of a service, by target; the order has no meaning to the engine.
-pub(super) fn mounts(project: &Project, service: &ServiceConfig) -> Result<Mounted> {
+/// The mounts of a service, by target; the order has no meaning to the engine. `kept` are its files in memory.
+pub(super) fn mounts(project: &Project, service: &ServiceConfig, kept: &[SecretFile]) -> Result<Mounted> {
     // A target that is named twice is mounted once, as the last one says; volumes go before secrets before configs.
     let mut by_target: BTreeMap<&str, &ServiceVolumeConfig> = BTreeMap::new();
     let mut mounted = Mounted::default();
@@ -49,7 +52,8 @@ pub(super) fn mounts(project: &Project, service: &ServiceConfig) -> Result<Mount
     for reference in &service.secrets {
         let target = target_of(reference, "/run/secrets/");
         let defined = project.secrets.get(&reference.source).ok_or_else(|| missing(service, "secret", reference))?;
-        if defined.environment.is_empty() && defined.content.is_empty() && !by_target.contains_key(target.as_str()) {
+        let elsewhere = by_target.contains_key(target.as_str()) || kept.iter().any(|file| file.target == target);
+        if defined.environment.is_empty() && defined.content.is_empty() && !elsewhere {
             mounted.mounts.push(json!({
                 "Type": "bind", "Source": defined.file, "Target": target, "ReadOnly": true, "BindOptions": {},
             }));
@@ -58,12 +62,10 @@ pub(super) fn mounts(project: &Project, service: &ServiceConfig) -> Result<Mount
     for reference in &service.configs {
         let target = target_of(reference, "/");
         let defined = project.configs.get(&reference.source).ok_or_else(|| missing(service, "config", reference))?;
-        let taken = mounted.mounts.iter().any(|m| m["Target"] == target.as_str());
-        if defined.environment.is_empty()
-            && defined.content.is_empty()
-            && !taken
-            && !by_target.contains_key(target.as_str())
-        {
+        let taken = mounted.mounts.iter().any(|m| m["Target"] == target.as_str())
+            || kept.iter().any(|file| file.target == target)
+            || by_target.contains_key(target.as_str());
+        if defined.environment.is_empty() && defined.content.is_empty() && !taken {
             mounted.mounts.push(json!({ "Type": "bind", "Source": defined.file, "Target": target, "ReadOnly": true }));
         }
     }
