@@ -319,6 +319,8 @@ pub trait Engine {
 
     /// `GET /images/{name}/json`, `None` for 404.
     async fn inspect_image(&self, name: &str) -> Result<Option<Value>>;
+    /// `GET /distribution/{name}/json`: what the registry has under this name, and for which platforms.
+    async fn distribution(&self, image: &str, login: Option<&RegistryLogin>) -> Result<Value>;
     /// Pulls an image; the stream must be read to its end and an item may be an error of the registry.
     async fn pull(
         &self,

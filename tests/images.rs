@@ -6,6 +6,7 @@ use crate::support::{
     api::REGISTRY_PASSWORD,
     bed::{BUCKET, Bed, binary},
     dockerd::Engine,
+    http::Fault,
     image::Image,
     registry::Registry,
     registry_debian::DebianRegistry,
@@ -94,4 +95,33 @@ fn a_private_registry_of_the_account_needs_no_configuration() {
     bed.aws.api(|api| _ = api.denied.insert("ecr:GetAuthorizationToken"));
     bed.compose("shop", &one(&format!("{host}/app/web:2")));
     bed.agent.env("ROLECALL_DEADLINE", "8s").run(&["run"]).fails(4, "cloud-denied").needs("ecr:GetAuthorizationToken");
+}
+
+#[test]
+fn image_of_another_architecture_is_found_before_its_pull() {
+    let bed = Bed::new();
+    let (registry, other) = (Registry::start(), Image::for_architecture("s390x"));
+    let image = registry.push("app/web", "1", &other);
+    let list = Image::list(&[("linux", "s390x", &other), ("linux", "ppc64le", &Image::for_architecture("ppc64le"))]);
+    let listed = registry.push("app/listed", "1", &list);
+    let own = if cfg!(target_arch = "aarch64") { "linux/arm64" } else { "linux/amd64" };
+    for (image, exists) in [(&image, "linux/s390x"), (&listed, "linux/s390x, linux/ppc64le")] {
+        bed.compose("shop", &one(image));
+        let why = format!("image {image} does not exist for {own}, only for {exists}");
+        bed.rolecall(&["plan"]).ready().prints(&format!("would fail: {why}"));
+        bed.fails(1, "image-not-found").says(&why);
+    }
+    assert_eq!(registry.server.asked(other.layer()), 0, "{}", registry.server.told());
+    assert!(bed.engine().names().is_empty());
+}
+
+#[test]
+fn registry_that_does_not_tell_platforms_is_asked_for_the_image() {
+    let bed = Bed::new();
+    let registry = Registry::start();
+    let image = registry.push("app/web", "1", &Image::web());
+    registry.server.fault(Fault::status("/manifests/", 503).times(2));
+    bed.compose("shop", &one(&image));
+    bed.run().ready();
+    assert_eq!(bed.engine().names(), ["shop-web-1"]);
 }

@@ -298,3 +298,35 @@ fn what_is_made_anew_is_what_compose_makes_anew() {
     }
     assert_eq!(of("ours").len(), 8, "{:?}", engine.names());
 }
+
+#[test]
+fn volumes_that_a_release_drops_are_named() {
+    let bed = Bed::new();
+    let compose = |volumes: &str| {
+        format!(
+            "services:\n  db: {{ image: \"{WEB}\", stop_grace_period: 0s, volumes: [{volumes}] }}\nvolumes: {{ data: {{}} }}\n"
+        )
+    };
+    bed.compose("shop", &compose("'data:/data', /cache, /empty"));
+    bed.run().ready();
+    let mounts = bed.engine().inspect("shop-db-1")["Mounts"].clone();
+    let name = |target: &str| {
+        let mount = mounts.as_array().unwrap().iter().find(|mount| mount["Destination"] == target).unwrap();
+        (mount["Name"].as_str().unwrap().to_owned(), PathBuf::from(mount["Source"].as_str().unwrap()))
+    };
+    let ((cache, folder), (empty, _)) = (name("/cache"), name("/empty"));
+    fs::write(folder.join("rows"), "data").unwrap();
+    bed.compose("shop", &compose(""));
+    let said = |volume: &str, target: &str| {
+        format!(
+            "service db no longer mounts volume {volume} (at {target}), nor does any other: it stays, with its data"
+        )
+    };
+    let planned = bed.rolecall(&["plan"]).ready();
+    let planned = planned.prints(&said("shop_data", "/data")).prints(&said(&cache, "/cache"));
+    assert!(!planned.stdout.contains(&empty), "{}", planned.told());
+    bed.run().ready().says(&said("shop_data", "/data")).says(&said(&cache, "/cache"));
+    assert_eq!(fs::read_to_string(folder.join("rows")).unwrap(), "data");
+    let after = bed.run().ready();
+    assert!(!after.stderr.contains("no longer mounts"), "{}", after.told());
+}

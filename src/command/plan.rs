@@ -1,6 +1,6 @@
 //! `rolecall plan`: what `run` would do, without doing it.
 
-use std::{cell::RefCell, rc::Rc};
+use std::{cell::RefCell, path::Path, rc::Rc};
 
 use super::{bring_up::unit, print, real, release_folder, stages::Session};
 use crate::{
@@ -46,6 +46,8 @@ pub async fn plan(flags: &Flags, wishes: Wishes, json: bool) -> Result<u8> {
     let host = host_steps(&prepared, &facts.instance_id, baked::upgraded(&session.paths));
     let pending = |step: &Step| matches!(step.action, Action::Script(_)) && !cx.done_before(&step.id);
     let scripts_pending = host.steps.iter().any(pending);
+    let warnings = missing_interpreters(&host, pending);
+    seen.add(Plan { warnings, ..Plan::default() }, Vec::new());
     foresee(&cx, host, &mut seen).await;
     if let Some(project) = &prepared.manifest.project {
         seen.project = Some(project.name.clone());
@@ -67,6 +69,35 @@ pub async fn plan(flags: &Flags, wishes: Wishes, json: bool) -> Result<u8> {
     }
     print(&if json { seen.json() } else { printable::lines(&seen.text()).into_owned() })?;
     Ok(0)
+}
+
+/// Interpreters of scripts that have not run, if this host does not have them.
+fn missing_interpreters(host: &Plan, pending: impl Fn(&Step) -> bool) -> Vec<String> {
+    let packages = host.steps.iter().any(|step| matches!(step.action, Action::Packages(_)));
+    let scripts = host.steps.iter().filter(|step| pending(step)).filter_map(|step| match &step.action {
+        Action::Script(script) => Some(script),
+        _ => None,
+    });
+    let warning = |(index, script)| {
+        let before = match (packages, index > 0) {
+            (true, true) => Some("x-rolecall.host.packages or an earlier script"),
+            (true, false) => Some("x-rolecall.host.packages"),
+            (false, true) => Some("an earlier script"),
+            (false, false) => None,
+        };
+        checks::missing_interpreter(script, before, &on_host)
+    };
+    scripts.enumerate().filter_map(warning).collect()
+}
+
+/// Whether this host has a program, by its path or in `PATH`.
+fn on_host(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    if program.contains('/') {
+        Path::new(program).exists()
+    } else {
+        std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+    }
 }
 
 async fn foresee(cx: &Context, plan: Plan, seen: &mut render::Foreseen) {

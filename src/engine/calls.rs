@@ -150,6 +150,13 @@ impl Engine for DockerEngine {
         answer.map_err(|err| self.fail("inspect", &Subject::Image(name), err))?.as_ref().map(json).transpose()
     }
 
+    async fn distribution(&self, image: &str, login: Option<&RegistryLogin>) -> Result<Value> {
+        let credentials = streams::login(image, login)?;
+        let docker = self.connection(Kind::Lasting, None).await?;
+        let answer = docker.inspect_registry_image(image, credentials).await;
+        json(&answer.map_err(|err| self.fail("ask the registry for the platforms of", &Subject::Image(image), err))?)
+    }
+
     async fn pull(
         &self,
         image: &str,

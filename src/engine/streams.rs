@@ -60,6 +60,12 @@ pub(super) fn pull(
     Ok(stream.boxed_local())
 }
 
+/// A login for the registry of an image.
+pub(super) fn login(image: &str, login: Option<&RegistryLogin>) -> Result<Option<DockerCredentials>> {
+    let reference = ImageRef::parse(image)?;
+    Ok(login.map(|login| credentials(&reference, login)))
+}
+
 fn credentials(reference: &ImageRef, login: &RegistryLogin) -> DockerCredentials {
     let secret = Some(login.password.reveal().clone());
     let server = Some(reference.credentials_key().to_owned());

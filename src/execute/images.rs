@@ -1,5 +1,7 @@
 //! Images: which have to be pulled, and pulling them.
 
+mod platforms;
+
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
 
 use futures_util::{
@@ -82,7 +84,7 @@ impl Images {
     pub async fn must_pull(&self, need: &ImageNeed) -> Result<bool> {
         let reference = ImageRef::parse(&need.image)?;
         let there = self.world.engine.inspect_image(&need.image).await?;
-        let there = there.filter(|image| self.misfit(image, need).is_none());
+        let there = there.filter(|image| self.misfit(platform(image), need).is_none());
         let Some(there) = there else {
             if need.policy == PullPolicy::Never {
                 let message = format!("image {} is not there, and pull_policy is never", need.image);
@@ -138,10 +140,11 @@ impl Images {
     /// Those of the engine.
     pub async fn present(&self, need: &ImageNeed) -> Result<Option<Image>> {
         let there = self.world.engine.inspect_image(&need.image).await?;
-        Ok(there.filter(|image| self.misfit(image, need).is_none()).as_ref().map(Image::read))
+        Ok(there.filter(|image| self.misfit(platform(image), need).is_none()).as_ref().map(Image::read))
     }
 
     async fn brought(&self, need: &ImageNeed, retry: &Retry) -> Result<Image> {
+        self.offered_before_pull(need).await?;
         let what = format!("pull {}", need.image);
         let last = RefCell::new(None);
         let pulled = retry.run(&what, PULL, async |_| self.pull(need, &last).await).await;
@@ -168,13 +171,18 @@ impl Images {
         }
     }
 
+    /// What is pulled. What is pinned and has a mirror is known by the mirror's name, and asked for by it.
+    fn source(&self, need: &ImageNeed) -> Result<String> {
+        let pinned = ImageRef::parse(&need.image)?.digest.is_some();
+        Ok(self.mirrors.of(&need.image).filter(|_| !pinned).unwrap_or_else(|| need.image.clone()))
+    }
+
     /// Pulls once; `last` is where it stands.
     async fn pull(&self, need: &ImageNeed, last: &RefCell<Option<String>>) -> Result<Image> {
         let clock = &self.world.clock;
         let reference = ImageRef::parse(&need.image)?;
-        // What is pinned and has a mirror is known by the mirror's name, and asked for by it.
-        let mirror = self.mirrors.of(&need.image).filter(|_| reference.digest.is_none());
-        let source = mirror.as_deref().unwrap_or(&need.image);
+        let source = self.source(need)?;
+        let source = source.as_str();
         let login = self.login(&ImageRef::parse(source)?).await?;
         let start = clock.now();
         info!(image = need.image, "pulling {source}");
@@ -204,7 +212,7 @@ impl Images {
             let message = format!("could not pull image {}: the engine's answer broke off", need.image);
             return Err(Error::new(Cause::ImagePull, message).transient());
         }
-        if mirror.is_some() {
+        if source != need.image {
             self.world.engine.tag_image(source, &reference.repository(), reference.version()).await?;
         }
         let image = self.verified(need, &reference).await?;
@@ -234,17 +242,17 @@ impl Images {
                 return Err(Error::new(Cause::ChecksumMismatch, message));
             }
         }
-        match self.misfit(&image, need) {
+        match self.misfit(platform(&image), need) {
             None => Ok(image),
             Some(why) => Err(Error::new(Cause::ImageNotFound, format!("image {name} {why}"))
                 .hint("push it for this architecture, or choose another instance type")),
         }
     }
 
-    /// Why an image is not for this machine, or not for the platform that is asked for.
-    fn misfit(&self, image: &Value, need: &ImageNeed) -> Option<String> {
-        let os = image["Os"].as_str().unwrap_or("linux");
-        let architecture = normal(image["Architecture"].as_str().unwrap_or_default());
+    /// Why an image of this operating system and architecture is not for this machine, or not for the platform that is
+    /// asked for.
+    fn misfit(&self, (os, architecture): (&str, &str), need: &ImageNeed) -> Option<String> {
+        let architecture = normal(architecture);
         if architecture.is_empty() {
             return None;
         }
@@ -263,6 +271,11 @@ impl Images {
         let fits = self.architecture.is_empty() || architecture == self.architecture;
         (!fits).then(|| format!("is for {os}/{architecture}, and this machine is {}", self.architecture))
     }
+}
+
+/// The operating system and the architecture of an image that the engine has.
+fn platform(image: &Value) -> (&str, &str) {
+    (image["Os"].as_str().unwrap_or("linux"), image["Architecture"].as_str().unwrap_or_default())
 }
 
 /// Architectures by the names that images use.

@@ -13,7 +13,7 @@ use tracing::warn;
 
 use crate::{
     error::{Error, Result},
-    execute::{Context, evidence, look::LaunchState, mounted, stopped},
+    execute::{Context, dropped_volumes, evidence, look::LaunchState, mounted, stopped},
     host::files,
     manifest::{extension::Extension, findings::Findings},
     paths::Paths,
@@ -130,6 +130,7 @@ pub async fn plan(cx: &Context, extension: &Extension, unit: bool) -> Result<Pla
     if launch.remove_orphans {
         reconciled.remove_orphans();
     }
+    let dropped = dropped_volumes::warnings(cx, &reconciled, &there).await;
     let replaced_images = if extension.host.prune { replaced(&reconciled, &cx.paths) } else { Vec::new() };
     let mut plan = launch_steps(Launch {
         project,
@@ -141,7 +142,7 @@ pub async fn plan(cx: &Context, extension: &Extension, unit: bool) -> Result<Pla
         unit,
         replaced_images,
     });
-    plan.warnings.extend(limits.into_iter().chain(shown));
+    plan.warnings.extend(limits.into_iter().chain(shown).chain(dropped));
     Ok(plan)
 }
 

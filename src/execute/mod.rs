@@ -11,6 +11,7 @@ pub mod containers;
 pub mod context;
 pub mod credentials;
 pub mod docker;
+mod dropped_volumes;
 mod evidence;
 mod file_key;
 pub mod foreign;

@@ -67,9 +67,17 @@ pub async fn foresee(cx: &Context, step: &Step) -> Verdict {
             Ok(_) => Verdict::Done,
             Err(err) => Verdict::Todo(format!("would fail: {err}")),
         },
+        Ok(false) if let Action::Image(need) = &step.action => match offered(cx, need).await {
+            Ok(()) => Verdict::Todo(step.describe()),
+            Err(err) => Verdict::Todo(format!("would fail: {err}")),
+        },
         Ok(false) => Verdict::Todo(step.describe()),
         Err(err) => Verdict::Todo(format!("{} ({err})", step.describe())),
     }
+}
+
+async fn offered(cx: &Context, need: &ImageNeed) -> Result<()> {
+    cx.images(&cx.retry).await?.offered(need).await
 }
 
 /// Does what a step is for.

@@ -44,6 +44,8 @@ type Messages = Vec<Result<PullProgress>>;
 pub(crate) struct MemoryEngine {
     pub(crate) containers: RefCell<BTreeMap<String, Value>>,
     pub(crate) images: RefCell<BTreeMap<String, Value>>,
+    /// The platforms that registries have images for; where none are set, they do not answer.
+    pub(crate) platforms: RefCell<BTreeMap<String, Value>>,
     /// What each pull says, and the image that is there afterwards.
     pub(crate) pulls: RefCell<Vec<(Messages, Option<(String, Value)>)>>,
     /// Events that each subscription delivers before it ends; the last one stays open.
@@ -214,6 +216,10 @@ impl Engine for MemoryEngine {
 
     async fn inspect_image(&self, name: &str) -> Result<Option<Value>> {
         Ok(self.images.borrow().get(name).cloned())
+    }
+
+    async fn distribution(&self, image: &str, _: Option<&RegistryLogin>) -> Result<Value> {
+        self.platforms.borrow().get(image).cloned().ok_or_else(|| Error::new(Cause::EngineRefused, "no answer"))
     }
 
     async fn pull(

@@ -1,6 +1,6 @@
 //! A container that is there, as the engine lists it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
@@ -21,8 +21,8 @@ pub struct Existing {
     pub labels: BTreeMap<String, String>,
     /// Ids of its networks, by their names.
     pub networks: BTreeMap<String, String>,
-    /// Names of its volumes.
-    pub volumes: BTreeSet<String>,
+    /// Its volumes: their names, each with the path that it is mounted at.
+    pub volumes: BTreeMap<String, String>,
     /// Id of its image.
     pub image_id: String,
     /// Ports of the host that it publishes.
@@ -49,7 +49,10 @@ impl Existing {
             exit_code: code.and_then(|code| code.parse().ok()),
             labels: pairs(&item["Labels"], &text),
             networks: pairs(&item["NetworkSettings"]["Networks"], &|n| text(&n["NetworkID"])),
-            volumes: mounts.filter(|m| m["Type"] == "volume").map(|m| text(&m["Name"])).collect(),
+            volumes: mounts
+                .filter(|m| m["Type"] == "volume")
+                .map(|m| (text(&m["Name"]), text(&m["Destination"])))
+                .collect(),
             image_id: text(&item["ImageID"]),
             ports: HostPort::of_listed(item),
         }

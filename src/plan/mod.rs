@@ -7,6 +7,7 @@
 mod bake;
 pub mod checks;
 pub mod containers;
+pub mod dropped_volumes;
 mod existing;
 pub mod grace;
 pub mod graph;

@@ -238,7 +238,7 @@ fn bereft(desired: &Desired, existing: &Existing, there: &There) -> Option<Strin
     if existing.is_up() {
         return None;
     }
-    let gone = existing.volumes.iter().find(|name| !there.volumes.contains(*name));
+    let gone = existing.volumes.keys().find(|name| !there.volumes.contains(*name));
     gone.map(|volume| format!("volume {volume} does not exist any more"))
 }
 
@@ -285,7 +285,7 @@ fn outdated(desired: &Desired, existing: &Existing, there: &There) -> Option<Str
     if let Some(network) = detached {
         return Some(format!("it is not connected to network {network}"));
     }
-    let missing = desired.volumes.iter().find(|name| !existing.volumes.contains(*name));
+    let missing = desired.volumes.iter().find(|name| !existing.volumes.contains_key(*name));
     missing.map(|volume| format!("it does not mount volume {volume}"))
 }
 

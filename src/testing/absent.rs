@@ -71,6 +71,9 @@ impl Engine for Absent {
     async fn inspect_image(&self, _: &str) -> Result<Option<Value>> {
         unreachable!("not played")
     }
+    async fn distribution(&self, _: &str, _: Option<&RegistryLogin>) -> Result<Value> {
+        unreachable!("not played")
+    }
     async fn pull(
         &self,
         _: &str,

@@ -275,3 +275,22 @@ fn prefix_without_its_slash_is_suggested() {
     bed.imds.tag("Bootstrap", "s3://rolecall-test/absent");
     assert!(!bed.fails(4, "source-not-found").line.contains("absent/"));
 }
+
+#[test]
+fn plan_names_missing_interpreter() {
+    let bed = Bed::without_engine();
+    let compose = |packages: &str| {
+        format!("services: {{ web: {{ image: web:1 }} }}\nx-rolecall: {{ host: {{ packages: [{packages}] }} }}\n")
+    };
+    let script = "#!/usr/bin/env rolecall-no-such\n";
+    let line =
+        "! bootstrap/10-a.sh:1:1: this host has no rolecall-no-such, the interpreter of the script; the script fails";
+    bed.project("shop", &[("compose.yaml", &compose("")), ("bootstrap/10-a.sh", script)]);
+    bed.rolecall(&["plan"]).ready().prints(&format!("{line}: add its package to x-rolecall.host.packages"));
+    bed.project("shop", &[("compose.yaml", &compose("jq"))]);
+    bed.rolecall(&["plan"]).ready().prints(&format!("{line} unless x-rolecall.host.packages installs it"));
+    bed.project("shop", &[("bootstrap/05-first.sh", "#!/bin/sh\n")]);
+    let plan = bed.rolecall(&["plan"]).ready();
+    let plan = plan.prints(&format!("{line} unless x-rolecall.host.packages or an earlier script installs it"));
+    assert!(!plan.stdout.contains("05-first.sh:1:1"), "{}", plan.told());
+}

@@ -233,6 +233,9 @@ impl Engine for Nothing {
     async fn inspect_image(&self, _: &str) -> Result<Option<Value>> {
         nothing()
     }
+    async fn distribution(&self, _: &str, _: Option<&RegistryLogin>) -> Result<Value> {
+        nothing()
+    }
     async fn pull(
         &self,
         _: &str,

@@ -55,10 +55,33 @@ pub struct Image {
 impl Image {
     /// An image of the usual root file system with this configuration (`{"Cmd": […], "Env": […]}`).
     pub fn new(config: &Value) -> Self {
+        Self::of(if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" }, config)
+    }
+
+    /// An image that says it is for this architecture.
+    pub fn for_architecture(architecture: &str) -> Self {
+        Self::of(architecture, &json!({ "Cmd": ["sleep", "1000"], "Env": ["PATH=/bin"] }))
+    }
+
+    /// A list of images, each with its operating system and architecture.
+    pub fn list(images: &[(&str, &str, &Self)]) -> Self {
+        let entry = |(os, architecture, image): &(&str, &str, &Self)| {
+            json!({ "mediaType": image.media_type, "digest": image.digest, "size": image.manifest.len(),
+                "platform": { "os": os, "architecture": architecture } })
+        };
+        let media_type = "application/vnd.docker.distribution.manifest.list.v2+json";
+        let manifests: Vec<Value> = images.iter().map(entry).collect();
+        let list = json!({ "schemaVersion": 2, "mediaType": media_type, "manifests": manifests });
+        let manifest: Bytes = list.to_string().into();
+        let blobs = images.iter().flat_map(|(_, _, image)| image.blobs.clone()).collect();
+        Self { digest: digest(&manifest), manifest, media_type, blobs }
+    }
+
+    fn of(architecture: &str, config: &Value) -> Self {
         let layer = rootfs();
         let diff = digest(&layer);
         let config: Bytes = json!({
-            "architecture": if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" },
+            "architecture": architecture,
             "os": "linux", "created": "2026-11-20T08:00:00Z", "config": config,
             "rootfs": { "type": "layers", "diff_ids": [diff] },
             "history": [{ "created": "2026-11-20T08:00:00Z", "created_by": "test" }],

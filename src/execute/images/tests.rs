@@ -190,3 +190,43 @@ async fn several_images_are_brought_and_each_once() {
     }
     assert!(engine.pulls.borrow().is_empty());
 }
+
+#[tokio::test]
+async fn image_for_other_platforms_only_is_not_pulled() {
+    let list = |all: &[(&str, &str)]| {
+        let all: Vec<Value> = all.iter().map(|(os, of)| json!({ "os": os, "architecture": of })).collect();
+        json!({ "Descriptor": {}, "Platforms": all })
+    };
+    let arm = [("linux", "arm64"), ("linux", "arm"), ("unknown", "unknown")];
+    for (platforms, asked, refused) in [
+        (&arm[..], None, Some("linux/amd64, only for linux/arm64, linux/arm")),
+        (&arm[..], Some("linux/arm64"), None),
+        (&arm[..], Some("linux/s390x"), Some("linux/s390x, only for linux/arm64, linux/arm")),
+        (&[("windows", "amd64")][..], None, Some("linux/amd64, only for windows/amd64")),
+        (&[("linux", "arm64"), ("linux", "amd64")][..], None, None),
+        (&[("unknown", "unknown")][..], None, None),
+        (&[][..], None, None),
+    ] {
+        let engine = engine();
+        engine.platforms.borrow_mut().insert("r.io/a:1".to_owned(), list(platforms));
+        let need = ImageNeed { platform: asked.map(str::to_owned), ..need("r.io/a:1", PullPolicy::Missing) };
+        let found = images(&engine).offered(&need).await.err();
+        let wanted = refused.map(|list| format!("image r.io/a:1 does not exist for {list}"));
+        assert_eq!(found.as_ref().map(|err| err.message.clone()), wanted, "{platforms:?} {asked:?}");
+        if let Some(err) = found {
+            assert_eq!((err.cause, err.class), (Cause::ImageNotFound, Class::Permanent));
+            assert!(images(&engine).ensure(&need).await.is_err() && pulls(&engine).is_empty());
+        }
+    }
+}
+
+#[tokio::test]
+async fn docker_hub_is_not_asked_for_platforms_without_login() {
+    let engine = engine();
+    let arm = json!({ "Platforms": [{ "os": "linux", "architecture": "arm64" }] });
+    engine.platforms.borrow_mut().insert("nginx:1".to_owned(), arm);
+    engine.pulls.borrow_mut().push(whole("nginx:1"));
+    let need = need("nginx:1", PullPolicy::Missing);
+    images(&engine).ensure(&need).await.unwrap();
+    assert!(images(&engine).offered(&need).await.is_err(), "plan asks");
+}

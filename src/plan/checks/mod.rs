@@ -81,6 +81,7 @@ pub fn of(prepared: &Prepared, facts: &Facts, signed: bool) -> Findings {
 }
 
 pub use pins::unpinned;
+pub use scripts::missing_interpreter;
 
 /// The time between the notice of a Spot instance and its end:
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html>.

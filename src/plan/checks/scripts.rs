@@ -63,6 +63,27 @@ fn one(script: &Script, findings: &mut Findings) {
     windows_lines(script, at, findings);
 }
 
+/// What keeps a script from running on this host as it is now, if its interpreter is missing. `present` tells of a path, or
+/// of a name that `env` looks up; `before` is what may still install the interpreter, if anything is.
+pub fn missing_interpreter(script: &Script, before: Option<&str>, present: &dyn Fn(&str) -> bool) -> Option<String> {
+    let words = scripts::interpreter(&script.body).ok()??;
+    let program = words.first()?;
+    let called = match words.get(1) {
+        Some(argument) if program.ends_with("/env") && present(program) => {
+            argument.trim_start_matches("-S ").split_whitespace().find(|word| !word.contains('='))?
+        }
+        _ => program,
+    };
+    if called.starts_with('-') || present(called) {
+        return None;
+    }
+    let found = format!("{}:1:1: this host has no {called}, the interpreter of the script", script.name);
+    Some(match before {
+        Some(before) => format!("{found}; the script fails unless {before} installs it"),
+        None => format!("{found}; the script fails: add its package to x-rolecall.host.packages"),
+    })
+}
+
 /// Lines that end in CR LF further down: the shell takes the CR for a part of the last word.
 fn windows_lines(script: &Script, at: impl Fn(usize, String) -> Diagnostic, findings: &mut Findings) {
     if let Some(line) = script.body.split(|byte| *byte == b'\n').position(|line| line.ends_with(b"\r")) {
@@ -95,6 +116,38 @@ mod tests {
             let (faults, _) = found(body);
             assert!(faults.len() == 1 && faults[0].contains(says), "{body:?}: {faults:?}");
         }
+    }
+
+    #[test]
+    fn missing_interpreter_is_named() {
+        let present = |program: &str| ["/bin/sh", "/usr/bin/env", "bash"].contains(&program);
+        for (body, missing) in [
+            ("#!/bin/sh -eu\n", None),
+            ("#!/usr/bin/env bash\n", None),
+            ("#!/usr/bin/env -S LANG=C bash -eu\n", None),
+            ("#!/usr/bin/env -i bash\n", None),
+            ("echo\n", None),
+            ("#!/usr/bin/python3 -u\n", Some("/usr/bin/python3")),
+            ("#!/usr/bin/env python3\n", Some("python3")),
+            ("#!/usr/bin/env -S python3 -u\n", Some("python3")),
+            ("#!/opt/bin/env bash\n", Some("/opt/bin/env")),
+        ] {
+            let script = Script::new("bootstrap/10-a.sh", body.into());
+            let found = missing_interpreter(&script, Some("an earlier script"), &present);
+            let wanted = missing.map(|program| {
+                format!(
+                    "bootstrap/10-a.sh:1:1: this host has no {program}, the interpreter of the script; the script fails \
+                     unless an earlier script installs it"
+                )
+            });
+            assert_eq!(found, wanted, "{body:?}");
+        }
+        let script = Script::new("10.sh", b"#!/usr/bin/python3\n".to_vec());
+        assert!(
+            missing_interpreter(&script, None, &present)
+                .unwrap()
+                .ends_with("add its package to x-rolecall.host.packages")
+        );
     }
 
     #[test]

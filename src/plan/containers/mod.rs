@@ -299,6 +299,11 @@ impl Desired {
         body
     }
 
+    /// Whether it has a volume without a name at this path.
+    pub(super) fn has_anonymous(&self, target: &str) -> bool {
+        self.anonymous.contains(target)
+    }
+
     /// The images that have to be there for it.
     pub fn images(&self) -> impl Iterator<Item = &str> {
         std::iter::once(&self.image).chain(&self.mounted_images).map(String::as_str)

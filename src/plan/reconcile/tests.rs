@@ -19,7 +19,7 @@ fn there(project: &Project) -> There {
             state: "running".into(),
             labels: labels.map(|(k, v)| (k.clone(), v.as_str().unwrap().to_owned())).collect(),
             networks: one.networks.iter().map(|n| (n.clone(), "n1".to_owned())).collect(),
-            volumes: one.volumes.clone(),
+            volumes: one.volumes.iter().map(|name| (name.clone(), "/d".to_owned())).collect(),
             ..Existing::default()
         }
     });
