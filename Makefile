@@ -33,6 +33,7 @@ test-setup:
 	@$(SETUP)/packages test
 	@$(SETUP)/moto > /dev/null
 	@$(SETUP)/peers
+	@$(SETUP)/compose5
 	@$(SETUP)/packer
 	@$(CARGO) nextest --version > /dev/null 2>&1 || $(CARGO) install cargo-nextest --locked
 

@@ -248,6 +248,9 @@ pub struct ConfigArgs {
     /// Form.
     #[arg(long, value_enum, default_value_t = ConfigFormat::Yaml)]
     pub format: ConfigFormat,
+    /// Generation of Docker Compose whose rules are followed
+    #[arg(long, value_enum, value_name = "GENERATION", default_value_t = ComposeGeneration::Two)]
+    pub compose: ComposeGeneration,
     /// What is printed in place of the project.
     #[command(flatten)]
     pub list: ConfigList,
@@ -287,6 +290,18 @@ pub struct ConfigList {
     /// Print nothing; only check.
     #[arg(short, long)]
     pub quiet: bool,
+}
+
+/// Generation of Docker Compose.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ComposeGeneration {
+    /// Docker Compose 2.40.3
+    #[default]
+    #[value(name = "2")]
+    Two,
+    /// Docker Compose 5.5
+    #[value(name = "5")]
+    Five,
 }
 
 /// Form of `rolecall config`.

@@ -1,6 +1,7 @@
 //! `rolecall config` prints what the real Docker Compose prints, of every project below tests/projects.
 //!
-//! `ROLECALL_PEER_COMPOSE` names a `docker-compose` of version 2.40.3; without it these tests say that they were skipped.
+//! `ROLECALL_PEER_COMPOSE` names a `docker-compose` of version 2.40.3, `ROLECALL_PEER_COMPOSE5` a program with the loader
+//! of Docker Compose 5 (tests/setup/compose5); without them these tests report that they were skipped.
 
 use std::{
     collections::BTreeSet,
@@ -58,17 +59,28 @@ fn projects() -> Vec<PathBuf> {
 
 #[test]
 fn every_project_of_the_tests_is_printed_and_hashed_as_by_compose() {
-    let Some(peer) = std::env::var_os("ROLECALL_PEER_COMPOSE").map(PathBuf::from).filter(|path| path.exists()) else {
-        eprintln!("SKIPPED: ROLECALL_PEER_COMPOSE names no docker-compose to compare with");
+    compare("ROLECALL_PEER_COMPOSE", &[], &[]);
+}
+
+#[test]
+fn projects_printed_and_hashed_as_by_compose_5() {
+    // The peer is of Compose 5.0, which prints this project as Compose 2 does.
+    compare("ROLECALL_PEER_COMPOSE5", &["--compose", "5"], &["newest"]);
+}
+
+/// Compares our output with that of the program that a variable names, for each project and question.
+fn compare(peer: &str, own: &[&str], except: &[&str]) {
+    let Some(peer) = std::env::var_os(peer).map(PathBuf::from).filter(|path| path.exists()) else {
+        eprintln!("SKIPPED: {peer} does not name a program to compare with");
         return;
     };
     let mut differences = Vec::new();
-    for folder in projects() {
+    for folder in projects().into_iter().filter(|folder| !except.iter().any(|name| folder.ends_with(name))) {
         for question in QUESTIONS {
             let theirs = answer(&peer, question, &folder);
             // Ours takes Compose's global flags behind the command.
             let at = question.iter().position(|word| *word == "config").unwrap();
-            let ours = answer(&binary(), &[&question[at..], &question[..at]].concat(), &folder);
+            let ours = answer(&binary(), &[&question[at..], own, &question[..at]].concat(), &folder);
             let same = match (&theirs, &ours) {
                 (Ok(theirs), Ok(ours)) => theirs == ours,
                 (Err(_), Err(_)) => true,

@@ -12,8 +12,8 @@ use tracing::warn;
 
 use super::print;
 use crate::{
-    cli::{ConfigArgs, ConfigFormat, ConfigList},
-    compose::{self, Disk, Files, LoadOptions, Project, load::INPUT},
+    cli::{ComposeGeneration, ConfigArgs, ConfigFormat, ConfigList},
+    compose::{self, Disk, Files, Generation, LoadOptions, Project, load::INPUT},
     error::{Cause, Error, Result},
     manifest::invalid,
     plan::containers::image_name,
@@ -24,7 +24,12 @@ use crate::{
 /// # Errors
 /// A project that is not valid, with its place; a service that does not exist.
 pub fn config(args: ConfigArgs) -> Result<u8> {
+    let generation = match args.compose {
+        ComposeGeneration::Two => Generation::Two,
+        ComposeGeneration::Five => Generation::Five,
+    };
     let options = LoadOptions {
+        generation,
         working_dir: here()?,
         files: args.file,
         env_files: args.env_file,
@@ -32,8 +37,8 @@ pub fn config(args: ConfigArgs) -> Result<u8> {
         project_name: args.project_name,
         project_directory: args.project_directory,
         environment: std::env::vars_os().map(|(name, value)| (lossy(&name), lossy(&value))).collect(),
-        // Compose hashes a service here as it is before its environment files are read.
-        unresolved: args.list.hash.is_some(),
+        // Compose 2 hashes a service here as it is before its environment files are read.
+        unresolved: args.list.hash.is_some() && generation == Generation::Two,
         ..LoadOptions::default()
     };
     let mut project = compose::load(&Terminal::default(), &options).map_err(|err| invalid(&err))?;
@@ -106,7 +111,7 @@ fn hashes(project: &Project, which: &str) -> Result<String> {
     names.sort_unstable();
     let mut text = String::new();
     for name in names {
-        let hash = compose::print::hash(project, name).ok_or_else(|| {
+        let hash = compose::print::hash(project, name, project.generation).ok_or_else(|| {
             let near = compose::nearest(name, project.services.keys().map(String::as_str));
             let near = near.map(|n| format!(", did you mean '{n}'?")).unwrap_or_default();
             Error::new(Cause::ManifestInvalid, format!("no such service '{name}'{near}"))

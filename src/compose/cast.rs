@@ -1,5 +1,6 @@
 //! Texts to other types, once they are interpolated, by the place they stand at.
 
+use crate::compose::generation::Generation;
 use crate::compose::node::Value;
 use crate::compose::number;
 use crate::compose::path;
@@ -56,9 +57,14 @@ const CASTS: &[(&str, Type)] = &[
     ("configs.*.external", Type::Bool),
 ];
 
+/// Places that Compose 5 has added.
+const CASTS_OF_FIVE: &[(&str, Type)] =
+    &[("services.*.depends_on.*.required", Type::Bool), ("services.*.depends_on.*.restart", Type::Bool)];
+
 /// A text as the type that its place asks for; most places ask for a text.
-pub(crate) fn at(place: &[&str], text: String) -> Result<Value, &'static str> {
-    let Some((_, wanted)) = CASTS.iter().find(|(pattern, _)| path::matches(place, pattern)) else {
+pub(crate) fn at(place: &[&str], generation: Generation, text: String) -> Result<Value, &'static str> {
+    let added = if generation == Generation::Five { CASTS_OF_FIVE } else { &[] };
+    let Some((_, wanted)) = CASTS.iter().chain(added).find(|(pattern, _)| path::matches(place, pattern)) else {
         return Ok(Value::Text(text));
     };
     match wanted {

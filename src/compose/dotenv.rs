@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::compose::error::{Diagnostic, Kind, Position};
+use crate::compose::generation::Generation;
 use crate::compose::template::{self, Fault, Lookup};
 use crate::compose::yaml::too_large;
 
@@ -24,10 +25,10 @@ pub type Variables = BTreeMap<String, String>;
 /// # Errors
 /// What is wrong with the text, at its line and column, without any value.
 pub fn parse(file: &Path, bytes: &[u8], variables: &mut Variables, lookup: Lookup<'_>) -> Result<(), Diagnostic> {
-    parse_noting(file, bytes, variables, lookup, &mut Vec::new())
+    parse_noting(file, bytes, Generation::Two, variables, lookup, &mut Vec::new())
 }
 
-/// The same; `notes` gets each value in which a variable without a value counts as empty: a password with a `$` in it is
+/// The same, by the rules of a generation of Compose; `notes` gets each value in which a variable without a value counts as empty: a password with a `$` in it is
 /// cut there. Of the value nothing is shown, since what looks like the name of a variable is a part of it.
 ///
 /// # Errors
@@ -35,13 +36,14 @@ pub fn parse(file: &Path, bytes: &[u8], variables: &mut Variables, lookup: Looku
 pub fn parse_noting(
     file: &Path,
     bytes: &[u8],
+    generation: Generation,
     variables: &mut Variables,
     lookup: Lookup<'_>,
     notes: &mut Vec<Diagnostic>,
 ) -> Result<(), Diagnostic> {
     let file = Arc::from(file);
     let (text, fault) = decoded(&file, bytes)?;
-    let mut reader = Reader { file: &file, text: &text, rest: &text, cut: false };
+    let mut reader = Reader { file: &file, text: &text, rest: &text, cut: false, generation };
     let mut left = LIMIT;
     while reader.next_statement() {
         let Some(key) = reader.key()? else { continue };
@@ -140,6 +142,8 @@ struct Reader<'a> {
     rest: &'a str,
     /// Whether a variable of the present value has no value.
     cut: bool,
+    /// The rules by which variables are replaced.
+    generation: Generation,
 }
 
 impl<'a> Reader<'a> {
@@ -231,7 +235,7 @@ impl<'a> Reader<'a> {
     ) -> Result<String, Diagnostic> {
         let find = |name: &str| lookup(name).or_else(|| variables.get(name).cloned());
         let mut cut = false;
-        let expanded = template::substitute_noting(value, &find, &mut |_| cut = true);
+        let expanded = template::substitute_noting(value, self.generation, &find, &mut |_| cut = true);
         self.cut |= cut;
         expanded.map_err(|fault| match fault {
             Fault::Invalid => self.fault(at, "invalid interpolation").help("a dollar sign itself is $$"),

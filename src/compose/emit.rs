@@ -3,17 +3,47 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+use crate::compose::generation::Generation;
 use crate::compose::node::{Node, Value};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
-/// The two printed forms. They differ in what is left out: JSON (and with it the config hash) keeps empty structures
+/// The two printed syntaxes. They differ in what is left out: JSON (and with it the config hash) keeps empty structures
 /// that are part of another one and drops `x-` attributes; YAML does the opposite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum Syntax {
     /// `--format json`, and the text that is hashed.
     Json,
     /// `--format yaml`.
     Yaml,
+}
+
+/// How a project is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Form {
+    /// The syntax.
+    pub syntax: Syntax,
+    /// The Compose that prints likewise.
+    pub generation: Generation,
+}
+
+impl Form {
+    /// JSON of a generation.
+    #[must_use]
+    pub const fn json(generation: Generation) -> Self {
+        Self { syntax: Syntax::Json, generation }
+    }
+
+    /// YAML of a generation.
+    #[must_use]
+    pub const fn yaml(generation: Generation) -> Self {
+        Self { syntax: Syntax::Yaml, generation }
+    }
+
+    /// Whether this is JSON.
+    #[must_use]
+    pub fn is_json(self) -> bool {
+        self.syntax == Syntax::Json
+    }
 }
 
 /// A tree that is ready to be printed; the order of its keys is the order of the output.
@@ -107,11 +137,11 @@ impl<T: Emit> Emit for BTreeMap<String, T> {
     }
 }
 
-/// A tree of free keys: what stands under an `x-` attribute. Compose has lost its empty lists when it writes JSON.
+/// A tree of free keys: what stands under an `x-` attribute. Compose 2 has lost its empty lists when it writes JSON.
 impl Emit for Tree {
     fn tree(&self, form: Form) -> Tree {
         match self {
-            Self::Seq(items) if items.is_empty() && form == Form::Json => Self::Null,
+            Self::Seq(items) if items.is_empty() && form == Form::json(Generation::Two) => Self::Null,
             Self::Seq(items) => items.tree(form),
             Self::Map(pairs) => {
                 ordered(pairs.iter().map(|(key, value)| (key.clone(), value.tree(form))).collect(), form)
@@ -143,9 +173,9 @@ impl From<&Node> for Tree {
 
 /// A mapping of free keys: in order of their bytes in JSON, in that of a reader in YAML.
 pub(crate) fn ordered(mut pairs: Vec<(String, Tree)>, form: Form) -> Tree {
-    match form {
-        Form::Json => pairs.sort_by(|a, b| a.0.cmp(&b.0)),
-        Form::Yaml => pairs.sort_by(|a, b| natural(&a.0, &b.0)),
+    match form.syntax {
+        Syntax::Json => pairs.sort_by(|a, b| a.0.cmp(&b.0)),
+        Syntax::Yaml => pairs.sort_by(|a, b| natural(&a.0, &b.0)),
     }
     Tree::Map(pairs)
 }

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use crate::compose::error::{Diagnostic, Kind, Position};
+use crate::compose::generation::Generation;
 use crate::compose::load::FAULTS;
 use crate::compose::node::{Node, Value};
 use crate::compose::template::{self, Fault, Lookup};
@@ -14,14 +15,15 @@ use crate::compose::{cast, path};
 /// each of them stands first. What comes back are the texts that cannot be interpolated or cast, which stay.
 pub(crate) fn interpolate(
     node: &mut Node,
+    generation: Generation,
     lookup: Lookup<'_>,
     left: &Cell<usize>,
     unset: &mut BTreeMap<String, Position>,
 ) -> Vec<Diagnostic> {
     let mut faults = Vec::new();
-    walk(node, &mut Vec::new(), &mut faults, &mut |text, node, at| {
+    walk(node, generation, &mut Vec::new(), &mut faults, &mut |text, node, at| {
         let mut note = |name: &str| _ = unset.entry(name.to_owned()).or_insert_with(|| node.position.clone());
-        let replaced = template::substitute_noting(text, lookup, &mut note).and_then(|replaced| {
+        let replaced = template::substitute_noting(text, generation, lookup, &mut note).and_then(|replaced| {
             left.set(left.get().checked_sub(replaced.len()).ok_or(Fault::TooLarge)?);
             Ok(replaced)
         });
@@ -31,24 +33,31 @@ pub(crate) fn interpolate(
 }
 
 /// Casts only: for a tree whose variables are replaced already.
-pub(crate) fn cast_types(node: &mut Node) -> Vec<Diagnostic> {
+pub(crate) fn cast_types(node: &mut Node, generation: Generation) -> Vec<Diagnostic> {
     let mut faults = Vec::new();
-    walk(node, &mut Vec::new(), &mut faults, &mut |text, _, _| Ok(text.to_owned()));
+    walk(node, generation, &mut Vec::new(), &mut faults, &mut |text, _, _| Ok(text.to_owned()));
     faults
 }
 
 /// One text with its variables replaced.
-pub(crate) fn text(node: &Node, at: &[&str], lookup: Lookup<'_>) -> Result<String, Diagnostic> {
+pub(crate) fn text(node: &Node, at: &[&str], generation: Generation, lookup: Lookup<'_>) -> Result<String, Diagnostic> {
     let text = node.as_str().unwrap_or_default();
-    template::substitute(text, lookup).map_err(|fault| describe(&fault, node, at))
+    template::substitute_noting(text, generation, lookup, &mut |_| ()).map_err(|fault| describe(&fault, node, at))
 }
 
 type Replace<'r> = &'r mut dyn FnMut(&str, &Node, &[&str]) -> Result<String, Diagnostic>;
 
-fn walk<'a>(node: &'a mut Node, at: &mut Vec<&'a str>, faults: &mut Vec<Diagnostic>, replace: Replace<'_>) {
+fn walk<'a>(
+    node: &'a mut Node,
+    generation: Generation,
+    at: &mut Vec<&'a str>,
+    faults: &mut Vec<Diagnostic>,
+    replace: Replace<'_>,
+) {
     if let Value::Text(text) = &node.value {
         let replaced = if text.contains('$') { replace(text, node, at) } else { Ok(text.clone()) };
-        let value = replaced.and_then(|text| cast::at(at, text).map_err(|message| node.fault(path::show(at), message)));
+        let value = replaced
+            .and_then(|text| cast::at(at, generation, text).map_err(|message| node.fault(path::show(at), message)));
         match value {
             Ok(value) => node.value = value,
             Err(fault) if faults.len() <= FAULTS => faults.push(fault),
@@ -60,14 +69,14 @@ fn walk<'a>(node: &'a mut Node, at: &mut Vec<&'a str>, faults: &mut Vec<Diagnost
         Value::Map(map) => {
             for (key, value) in map.iter_mut() {
                 at.push(&key.name);
-                walk(value, at, faults, replace);
+                walk(value, generation, at, faults, replace);
                 at.pop();
             }
         }
         Value::Seq(items) => {
             for item in items {
                 at.push("[]");
-                walk(item, at, faults, replace);
+                walk(item, generation, at, faults, replace);
                 at.pop();
             }
         }

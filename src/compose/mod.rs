@@ -1,4 +1,4 @@
-//! Compose files: from text to a typed project, as Docker Compose v2 reads them.
+//! Compose files: from text to a typed project, as Docker Compose reads them: 2.40.3 or, with [`Generation::Five`], 5.5.
 //!
 //! | step | module |
 //! |---|---|
@@ -29,6 +29,7 @@ pub mod dotenv;
 pub mod emit;
 pub mod error;
 pub mod files;
+mod generation;
 mod interpolate;
 pub mod load;
 mod merge;
@@ -52,6 +53,7 @@ pub mod yaml;
 
 pub use error::{Diagnostic, Error, Kind, Position, nearest};
 pub use files::{Disk, Files};
+pub use generation::Generation;
 pub use load::{Fragment, LoadOptions, Peek, Select, inspect, load, normalize_project_name, peek};
 pub use model::ServiceConfig;
 pub use node::{Key, Map, Node, Tag, Value};

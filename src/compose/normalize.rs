@@ -2,16 +2,20 @@
 
 use crate::compose::dotenv::Variables;
 use crate::compose::error::Position;
+use crate::compose::generation::Generation;
 use crate::compose::node::{Key, Map, Node, Value};
 use crate::compose::path;
 
 /// Writes out what the project implies.
-pub(crate) fn normalize(project: &mut Node, name: &str, variables: &Variables) {
+pub(crate) fn normalize(project: &mut Node, name: &str, generation: Generation, variables: &Variables) {
     networks(project);
     for service in services(project) {
         let place = service.position.clone();
         if let Some(map) = service.as_map_mut() {
             normalize_service(map, &place, variables);
+            if generation == Generation::Five {
+                images_of_hooks(map);
+            }
         }
     }
     resource_names(project, name);
@@ -96,6 +100,19 @@ fn normalize_service(service: &mut Map, place: &Position, variables: &Variables)
                     ],
                 )
             });
+        }
+    }
+}
+
+/// A `pre_start` hook without an image uses that of its service.
+fn images_of_hooks(service: &mut Map) {
+    let Some(image) = service.get("image").filter(|image| image.as_str().is_some_and(|text| !text.is_empty())).cloned()
+    else {
+        return;
+    };
+    for hook in service.get_mut("pre_start").and_then(Node::as_seq_mut).into_iter().flatten() {
+        if let Some(hook) = hook.as_map_mut() {
+            hook.entry(Key::new("image", &image.position)).or_insert_with(|| image.clone());
         }
     }
 }

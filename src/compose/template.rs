@@ -1,5 +1,7 @@
 //! `$VAR` and `${VAR:-default}` inside of a text.
 
+use crate::compose::generation::Generation;
+
 /// Where values come from.
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
@@ -24,15 +26,20 @@ pub enum Fault {
 /// # Errors
 /// The first [`Fault`] of the text.
 pub fn substitute(template: &str, lookup: Lookup<'_>) -> Result<String, Fault> {
-    substitute_noting(template, lookup, &mut |_| ())
+    substitute_noting(template, Generation::Two, lookup, &mut |_| ())
 }
 
-/// The same; `unset` is told the variables that have no value where nothing says what to do then.
+/// The same, by the rules of a generation of Compose; `unset` gets the variables that have neither a value nor a default.
 ///
 /// # Errors
 /// The first [`Fault`] of the text.
-pub fn substitute_noting(template: &str, lookup: Lookup<'_>, unset: Unset<'_>) -> Result<String, Fault> {
-    expand(template, lookup, unset, 0)
+pub fn substitute_noting(
+    template: &str,
+    generation: Generation,
+    lookup: Lookup<'_>,
+    unset: Unset<'_>,
+) -> Result<String, Fault> {
+    expand(template, generation, lookup, unset, 0)
 }
 
 type Unset<'u> = &'u mut dyn FnMut(&str);
@@ -43,7 +50,13 @@ const LIMIT: usize = 4 << 20;
 /// Defaults inside of defaults at most.
 const DEPTH: usize = 50;
 
-fn expand(template: &str, lookup: Lookup<'_>, unset: Unset<'_>, depth: usize) -> Result<String, Fault> {
+fn expand(
+    template: &str,
+    generation: Generation,
+    lookup: Lookup<'_>,
+    unset: Unset<'_>,
+    depth: usize,
+) -> Result<String, Fault> {
     if depth > DEPTH {
         return Err(Fault::Invalid);
     }
@@ -63,7 +76,7 @@ fn expand(template: &str, lookup: Lookup<'_>, unset: Unset<'_>, depth: usize) ->
             out.push_str(&plain(name, lookup, unset));
             rest = &rest[name.len()..];
         } else if let Some(inside) = rest.strip_prefix('{') {
-            let (value, after) = braced(inside, lookup, unset, depth)?;
+            let (value, after) = braced(inside, generation, lookup, unset, depth)?;
             out.push_str(&value);
             rest = after;
         } else {
@@ -83,7 +96,13 @@ fn plain(name: &str, lookup: Lookup<'_>, unset: Unset<'_>) -> String {
 }
 
 /// The value of what stands behind `${`, and the text behind its closing brace.
-fn braced<'a>(inside: &'a str, lookup: Lookup<'_>, unset: Unset<'_>, depth: usize) -> Result<(String, &'a str), Fault> {
+fn braced<'a>(
+    inside: &'a str,
+    generation: Generation,
+    lookup: Lookup<'_>,
+    unset: Unset<'_>,
+    depth: usize,
+) -> Result<(String, &'a str), Fault> {
     let name = name_at(inside);
     let tail = &inside[name.len()..];
     if name.is_empty() {
@@ -97,9 +116,14 @@ fn braced<'a>(inside: &'a str, lookup: Lookup<'_>, unset: Unset<'_>, depth: usiz
     let operand = &operand[1..];
     let line = operand.split('\n').next().unwrap_or_default();
     let end = closing(line).or_else(|| line.rfind('}')).ok_or(Fault::Invalid)?;
-    // the other text is read even where it is not used, so that a fault in it never hides
-    let other = expand(&operand[..end], lookup, unset, depth + 1)?;
     let value = lookup(name).filter(|value| !strict || !value.is_empty());
+    // Compose 2 also expands a text that is not used, and finds its faults.
+    let used = value.is_some() == (operator == '+');
+    let other = if used || generation == Generation::Two {
+        expand(&operand[..end], generation, lookup, unset, depth + 1)?
+    } else {
+        String::new()
+    };
     let value = match (operator, value) {
         ('-', None) | ('+', Some(_)) => other,
         ('?', None) => {

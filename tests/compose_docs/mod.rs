@@ -44,7 +44,9 @@ fn attributes(shape: &'static Shape, path: &str, found: &mut BTreeSet<String>) {
         Shape::List(item, _) => attributes(item, path, found),
         Shape::Dict(item, _) => attributes(item, &join(path, "*"), found),
         Shape::Object(object) => {
-            for (name, shape) in object.attributes {
+            // The tables are of what a host runs, which Compose 2 defines.
+            let shown = object.attributes.iter().filter(|(_, shape)| !matches!(shape, Shape::SinceFive(_)));
+            for (name, shape) in shown {
                 let path = join(path, name);
                 attributes(shape, &path, found);
                 found.insert(path);

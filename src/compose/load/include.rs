@@ -3,9 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use crate::compose::dotenv::Variables;
+use indexmap::map::Entry;
+
 use crate::compose::error::{Diagnostic, Error};
+use crate::compose::generation::Generation;
 use crate::compose::load::is_remote;
 use crate::compose::load::scope::{Scope, Source};
+use crate::compose::merge::{self, Resets};
 use crate::compose::node::{Key, Map, Node, Value};
 use crate::compose::{path, schema};
 
@@ -19,20 +23,21 @@ const RESOURCES: [&str; 6] = ["services", "volumes", "networks", "secrets", "con
 ///
 /// # Errors
 /// One fault too many: a missing file, a cycle, or a resource that exists already and differs is noted.
-pub(crate) fn apply(scope: &Scope<'_>, node: &mut Node, chain: &[PathBuf]) -> Result<(), Error> {
+pub(crate) fn apply(scope: &Scope<'_>, node: &mut Node, chain: &[PathBuf], resets: &Resets) -> Result<(), Error> {
     let Some(include) = node.as_map_mut().and_then(|map| map.shift_remove("include")) else {
         return Ok(());
     };
     if include.is_null() {
         return Ok(());
     }
-    if let Some(error) = Error::from_all(schema::check(&include, &schema::INCLUDE, "include")) {
+    if let Some(error) = Error::from_all(schema::check(&include, &schema::INCLUDE, "include", scope.reader.generation))
+    {
         return Err(error);
     }
     for (index, entry) in include.as_seq().unwrap_or_default().iter().enumerate() {
         let at = format!("include[{index}]");
         let imported = load(scope, entry, chain, &at);
-        if let Err(error) = imported.and_then(|imported| Ok(import(node, imported, entry, &at)?)) {
+        if let Err(error) = imported.and_then(|imported| Ok(import(scope, node, imported, (entry, &at), resets)?)) {
             for fault in error.diagnostics() {
                 scope.reader.faults.note_gap(fault.clone())?;
             }
@@ -118,7 +123,18 @@ fn variables(scope: &Scope<'_>, entry: &Node, folder: &Path, at: &str) -> Result
     Ok(all)
 }
 
-fn import(node: &mut Node, mut imported: Node, entry: &Node, at: &str) -> Result<(), Diagnostic> {
+/// Takes over the resources of an included project. One that exists already must be the same in Compose 2; in Compose 5
+/// it is merged over the included one.
+fn import(
+    scope: &Scope<'_>,
+    node: &mut Node,
+    mut imported: Node,
+    (entry, at): (&Node, &str),
+    resets: &Resets,
+) -> Result<(), Diagnostic> {
+    if scope.reader.generation == Generation::Five {
+        resets.apply_to_known(node, &mut imported);
+    }
     let place = entry.position.clone();
     for kind in RESOURCES {
         let Some(Node { value: Value::Map(from), .. }) = imported.as_map_mut().and_then(|map| map.shift_remove(kind))
@@ -136,14 +152,22 @@ fn import(node: &mut Node, mut imported: Node, entry: &Node, at: &str) -> Result
             continue;
         };
         for (key, value) in from {
-            if let Some((known, other)) = into.get_key_value(&key) {
-                if *other != value {
-                    let message = format!("{kind}.{} is also given at {}", key.name, known.position);
-                    return Err(Diagnostic::new(&key.position, at, message));
+            match into.entry(key) {
+                Entry::Vacant(entry) => {
+                    entry.insert(value);
                 }
-                continue;
+                Entry::Occupied(mut entry) if scope.reader.generation == Generation::Five => {
+                    let own = std::mem::replace(entry.get_mut(), Node::null(&place));
+                    let name = entry.key().name.clone();
+                    entry.insert(merge::resource(value, own, kind, &name)?);
+                }
+                Entry::Occupied(entry) if *entry.get() == value => {}
+                Entry::Occupied(entry) => {
+                    let known = entry.key();
+                    let message = format!("{kind}.{} is also given at {}", known.name, known.position);
+                    return Err(value.fault(at, message));
+                }
             }
-            into.insert(key, value);
         }
     }
     Ok(())

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use crate::compose::error::{Diagnostic, Error, Position, unblamed};
 use crate::compose::files::Files;
+use crate::compose::generation::Generation;
 use crate::compose::node::{Map, Node};
 use crate::compose::project::Project;
 use crate::compose::{interpolate, merge, normalize};
@@ -64,6 +65,8 @@ pub struct LoadOptions {
     pub fragments: Vec<Fragment>,
     /// Leaves `env_file` and variables without a value as they are written, which is what `config --hash` hashes.
     pub unresolved: bool,
+    /// The Compose whose rules are followed.
+    pub generation: Generation,
     /// A folder that no compose file may be outside of; none allows any.
     pub root: Option<PathBuf>,
 }
@@ -124,7 +127,7 @@ fn read(reader: &Reader<'_>, options: &LoadOptions) -> Result<Option<Project>, E
     if model.as_map().is_some_and(Map::is_empty) {
         return if reader.faults.incomplete() { Ok(None) } else { Err(empty(reader, &setup.files)) };
     }
-    normalize::normalize(&mut model, &name, &setup.variables);
+    normalize::normalize(&mut model, &name, options.generation, &setup.variables);
     let (profiles, active) = match options.select {
         Select::Later => (vec!["*".to_owned()], None),
         Select::Active => (Vec::new(), Some(setup.profiles(options))),
@@ -164,7 +167,7 @@ pub fn peek(files: &dyn Files, options: &LoadOptions) -> Result<Peek, Error> {
         map.retain(|key, _| key.name == crate::compose::EXTENSION);
         let lookup = |name: &str| Some(setup.variables.get(name).cloned().unwrap_or_default());
         // a text that cannot be interpolated stays: loading says what is wrong with it
-        interpolate::interpolate(&mut node, &lookup, &reader.text, &mut BTreeMap::new());
+        interpolate::interpolate(&mut node, options.generation, &lookup, &reader.text, &mut BTreeMap::new());
         merged = Some(match merged {
             Some(mut earlier) => {
                 resets.apply(&mut earlier);

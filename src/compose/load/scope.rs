@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::compose::dotenv::{self, Variables};
 use crate::compose::error::{Diagnostic, Error, Kind, Position};
 use crate::compose::files::Files;
+use crate::compose::generation::Generation;
 use crate::compose::interpolate;
 use crate::compose::load::{LoadOptions, extends, faults::Faults, include};
 use crate::compose::merge::{self, Resets};
@@ -35,6 +36,8 @@ const SERVICES: usize = 2_000;
 /// What all models of a load share.
 pub(crate) struct Reader<'a> {
     pub(crate) files: &'a dyn Files,
+    /// The Compose whose rules are followed.
+    pub(crate) generation: Generation,
     /// No compose file may be outside of this folder, if there is one.
     pub(crate) root: Option<&'a Path>,
     /// What `~` stands for.
@@ -58,6 +61,7 @@ impl<'a> Reader<'a> {
     pub(crate) fn new(files: &'a dyn Files, options: &'a LoadOptions) -> Self {
         Self {
             files,
+            generation: options.generation,
             root: options.root.as_deref(),
             home: options.environment.get("HOME").map(String::as_str),
             near: &options.working_dir,
@@ -109,7 +113,7 @@ impl<'a> Reader<'a> {
         lookup: Lookup<'_>,
     ) -> Result<(), Diagnostic> {
         let mut notes = Vec::new();
-        let read = dotenv::parse_noting(self.shown(file), bytes, variables, lookup, &mut notes);
+        let read = dotenv::parse_noting(self.shown(file), bytes, self.generation, variables, lookup, &mut notes);
         let mut all = self.notes.borrow_mut();
         for note in notes {
             if !all.contains(&note) {
@@ -191,7 +195,8 @@ impl<'a> Scope<'a> {
 
     fn interpolate(&self, node: &mut Node) -> Result<(), Diagnostic> {
         let mut unset = self.reader.unset.borrow_mut();
-        let mut faults = interpolate::interpolate(node, &self.lookup(), &self.reader.text, &mut unset);
+        let mut faults =
+            interpolate::interpolate(node, self.reader.generation, &self.lookup(), &self.reader.text, &mut unset);
         self.reader.faults.settle(node, |_| std::mem::take(&mut faults))
     }
 
@@ -237,16 +242,23 @@ impl<'a> Scope<'a> {
             },
             Source::Fragment(node) => (node.position.file.to_path_buf(), node, true),
         };
+        let generation = self.reader.generation;
         let resets = Resets::take(&mut node);
         if fragment {
-            self.reader.faults.settle(&mut node, interpolate::cast_types)?;
+            self.reader.faults.settle(&mut node, |node| interpolate::cast_types(node, generation))?;
         } else {
             self.interpolate(&mut node)?;
         }
-        extends::apply(self, &path, &mut node, &resets)?;
         let mut chain = included.to_vec();
-        chain.push(path);
-        include::apply(self, &mut node, &chain)?;
+        chain.push(path.clone());
+        // In Compose 5 a service may extend an included one.
+        if generation == Generation::Five {
+            include::apply(self, &mut node, &chain, &resets)?;
+        }
+        extends::apply(self, &path, &mut node, &resets)?;
+        if generation == Generation::Two {
+            include::apply(self, &mut node, &chain, &resets)?;
+        }
         let mut merged = match model {
             Some(mut model) => {
                 resets.apply(&mut model);
@@ -261,7 +273,7 @@ impl<'a> Scope<'a> {
             None => node,
         };
         self.settle(&mut merged, merge::enforce_unique)?;
-        self.reader.faults.settle(&mut merged, |merged| schema::check(merged, &schema::PROJECT, ""))?;
+        self.reader.faults.settle(&mut merged, |merged| schema::check(merged, &schema::PROJECT, "", generation))?;
         if let Some(map) = merged.as_map_mut() {
             map.shift_remove("version");
         }

@@ -113,7 +113,7 @@ impl Setup {
         let named = trees.iter().rev().find_map(|(_, tree)| tree.get("name").filter(says));
         if let Some(node) = named.filter(|node| node.as_str().is_some()) {
             let lookup = |name: &str| self.variables.get(name).cloned();
-            return Ok(Some(normalize_project_name(&interpolate::text(node, &["name"], &lookup)?)));
+            return Ok(Some(normalize_project_name(&interpolate::text(node, &["name"], options.generation, &lookup)?)));
         }
         Ok(None)
     }

@@ -1,3 +1,4 @@
+mod generations;
 mod setup;
 
 use std::path::{Path, PathBuf};
@@ -46,7 +47,7 @@ fn a_project_is_found_named_and_normalised() {
     assert_eq!(project.compose_files.len(), 2);
     let again = files(&[("compose.yaml", &config_yaml(&project))]);
     let again = load(&again, &options()).unwrap();
-    assert_eq!(hash(&again, "web"), hash(&project, "web"));
+    assert_eq!(hash(&again, "web", Generation::Two), hash(&project, "web", Generation::Two));
 }
 
 #[test]

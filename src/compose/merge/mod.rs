@@ -79,7 +79,15 @@ pub(crate) fn project(base: Node, over: Node) -> Result<Node, Diagnostic> {
 /// # Errors
 /// As for [`project`].
 pub(crate) fn service(base: Node, over: Node, name: &str) -> Result<Node, Diagnostic> {
-    merge(base, over, &mut vec!["services".to_owned(), name.to_owned()])
+    resource(base, over, "services", name)
+}
+
+/// Merges an entry of a section into another one of the same name.
+///
+/// # Errors
+/// As for [`project`].
+pub(crate) fn resource(base: Node, over: Node, section: &str, name: &str) -> Result<Node, Diagnostic> {
+    merge(base, over, &mut vec![section.to_owned(), name.to_owned()])
 }
 
 fn merge(base: Node, over: Node, at: &mut Vec<String>) -> Result<Node, Diagnostic> {

@@ -59,6 +59,17 @@ impl Resets {
         }
     }
 
+    /// Removes what is reset from the resources of an included project that a project has, too.
+    pub(crate) fn apply_to_known(&self, project: &Node, included: &mut Node) {
+        for path in &self.paths {
+            if let [section, name, ..] = path.as_slice()
+                && project.at([section.as_str(), name.as_str()]).is_some()
+            {
+                remove(included, path);
+            }
+        }
+    }
+
     /// Removes what is reset from a service that `name` extends.
     pub(crate) fn apply_to_service(&self, name: &str, service: &mut Node) {
         for path in &self.paths {

@@ -35,6 +35,8 @@ record! {
         cache_to: Vec<String>;
         /// Whether the cache is not used.
         no_cache: bool;
+        /// Stages that are built without the cache.
+        no_cache_filter: Vec<String> = five;
         /// Further contexts by name.
         additional_contexts: BTreeMap<String, String>;
         /// Whether base images are pulled anew.

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::compose::emit::{Emit, Form, Tree};
+use crate::compose::emit::{Emit, Form, Syntax, Tree};
 use crate::compose::error::Diagnostic;
+use crate::compose::generation::Generation;
 use crate::compose::model::Extensions;
 use crate::compose::node::{Map, Node, Value};
 
@@ -14,6 +15,8 @@ pub(crate) type Decoded<T> = Result<T, Diagnostic>;
 pub(crate) struct At<'a> {
     parent: Option<&'a At<'a>>,
     part: Part<'a>,
+    /// The Compose whose rules are followed.
+    pub(crate) generation: Generation,
 }
 
 enum Part<'a> {
@@ -23,18 +26,18 @@ enum Part<'a> {
 
 impl<'a> At<'a> {
     /// The top of a path.
-    pub(crate) fn top(key: &'a str) -> Self {
-        Self { parent: None, part: Part::Key(key) }
+    pub(crate) fn top(key: &'a str, generation: Generation) -> Self {
+        Self { parent: None, part: Part::Key(key), generation }
     }
 
     /// An attribute of this one.
     pub(crate) fn key(&'a self, key: &'a str) -> At<'a> {
-        At { parent: Some(self), part: Part::Key(key) }
+        At { parent: Some(self), part: Part::Key(key), generation: self.generation }
     }
 
     /// An item of this list.
     pub(crate) fn index(&'a self, index: usize) -> At<'a> {
-        At { parent: Some(self), part: Part::Index(index) }
+        At { parent: Some(self), part: Part::Index(index), generation: self.generation }
     }
 }
 
@@ -91,7 +94,7 @@ impl<'a> Fields<'a> {
 
 /// Appends `x-` attributes, which only YAML shows.
 pub(crate) fn push_extensions(pairs: &mut Vec<(String, Tree)>, extensions: &Extensions, form: Form) {
-    if let (Form::Yaml, Tree::Map(extensions)) = (form, extensions.tree(form)) {
+    if let (Syntax::Yaml, Tree::Map(extensions)) = (form.syntax, extensions.tree(form)) {
         pairs.extend(extensions);
     }
 }

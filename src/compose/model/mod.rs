@@ -31,7 +31,7 @@ pub use runtime::{
     WeightDevice,
 };
 pub use service::{Dependency, EnvFile, ExtendsConfig, ServiceConfig};
-pub use value::{Bytes, DeviceCount, Duration, FileMode, Hosts, Ulimit};
+pub use value::{Bytes, CreateHostPath, DeviceCount, Duration, FileMode, Hosts, Ulimit};
 
 /// `x-` attributes by their full name.
 pub type Extensions = BTreeMap<String, Tree>;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::compose::model::record::record;
-use crate::compose::model::{Bytes, FileMode};
+use crate::compose::model::{Bytes, CreateHostPath, FileMode};
 
 record! {
     /// A mount.
@@ -39,7 +39,7 @@ record! {
         /// Propagation mode.
         propagation: String;
         /// Whether a missing source is made, as a folder.
-        create_host_path: bool;
+        create_host_path: CreateHostPath;
         /// Whether mounts below are bound as well.
         recursive: String;
     }

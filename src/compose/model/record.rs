@@ -2,8 +2,8 @@
 
 /// Declares a structure of the model whose fields are named as its attributes are in YAML, in Compose's order.
 ///
-/// A field may carry how it is printed: `always` (never left out), `json` (never left out of JSON), `hidden` (neither
-/// read nor printed), and by which function it is read where its type alone does not say (`via`). A structure declared
+/// A field may carry how it is printed: `always` (never left out), `json` (never left out of JSON), `five` (by
+/// Compose 5 only), `hidden` (neither read nor printed), and by which function it is read where its type alone does not say (`via`). A structure declared
 /// `closed` has no room for `x-` attributes.
 macro_rules! record {
     (closed $(#[$meta:meta])* $name:ident { $($fields:tt)* }) => {
@@ -47,13 +47,13 @@ macro_rules! record {
             }
 
             fn omit(&self, form: $crate::compose::emit::Form) -> bool {
-                form == $crate::compose::emit::Form::Yaml && *self == Self::default()
+                !form.is_json() && *self == Self::default()
             }
         }
 
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                let form = $crate::compose::emit::Form::Json;
+                let form = $crate::compose::emit::Form::json($crate::compose::Generation::default());
                 serde::Serialize::serialize(&$crate::compose::emit::Emit::tree(self, form), serializer)
             }
         }
@@ -73,8 +73,13 @@ macro_rules! record {
         $pairs.push((record!(@key $field).to_owned(), $crate::compose::emit::Emit::tree(&$self.$field, $form)));
     };
     (@print $self:ident $pairs:ident $form:ident $field:ident [json]) => {
-        if $form == $crate::compose::emit::Form::Json || !$crate::compose::emit::Emit::omit(&$self.$field, $form) {
+        if $form.is_json() || !$crate::compose::emit::Emit::omit(&$self.$field, $form) {
             record!(@print $self $pairs $form $field [always]);
+        }
+    };
+    (@print $self:ident $pairs:ident $form:ident $field:ident [five]) => {
+        if $form.generation == $crate::compose::Generation::Five {
+            record!(@print $self $pairs $form $field []);
         }
     };
     (@print $self:ident $pairs:ident $form:ident $field:ident []) => {

@@ -39,6 +39,8 @@ record! {
         driver: String;
         /// Pools.
         config: Vec<IpamPool>;
+        /// Options of the driver, which Compose 2 drops.
+        options: BTreeMap<String, String> = five;
     }
 }
 

@@ -93,10 +93,12 @@ record! {
 }
 
 record! {
-    /// A command that is run in a container at a turn of its life.
+    /// A command that is run at a turn of a container's life: in the container, or before it starts in one of its own.
     ServiceHook {
         /// The command.
         command: Option<Vec<String>> = json, via shell_words;
+        /// Image of the hook's own container.
+        image: String = five;
         /// User.
         user: String;
         /// Whether it has all privileges.
@@ -105,6 +107,8 @@ record! {
         working_dir: String;
         /// Environment.
         environment: BTreeMap<String, Option<String>>, via variables;
+        /// Whether it runs before each replica, and not once before all.
+        per_replica: bool = five;
     }
 }
 
@@ -229,7 +233,7 @@ impl Decode for ThrottleDevice {
 
 /// Compose gives these two structures capital letters in JSON.
 fn pair(form: Form, path: &str, name: &str, capital: &str, value: Tree) -> Tree {
-    let (path_key, value_key) = if form == Form::Json { ("Path", capital) } else { ("path", name) };
+    let (path_key, value_key) = if form.is_json() { ("Path", capital) } else { ("path", name) };
     Tree::Map(vec![(path_key.to_owned(), Tree::Text(path.to_owned())), (value_key.to_owned(), value)])
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::compose::emit::{Emit, Form, Tree};
+use crate::compose::generation::Generation;
 use crate::compose::model::decode::{At, Decode, Decoded, Structure, texts, variables};
 use crate::compose::model::record::record;
 use crate::compose::model::{
@@ -205,6 +206,8 @@ record! {
         volumes_from: Vec<String>;
         /// Working directory.
         working_dir: String;
+        /// Containers that run to their end before the service starts.
+        pre_start: Vec<ServiceHook> = five;
         /// Commands run in the container after it has started.
         post_start: Vec<ServiceHook>;
         /// Commands run in the container before it is stopped.
@@ -294,14 +297,15 @@ impl Decode for EnvFile {
 
 impl Emit for EnvFile {
     fn tree(&self, form: Form) -> Tree {
-        if self.required {
+        let five = form.generation == Generation::Five;
+        if self.required && !five {
             return Tree::Text(self.path.clone());
         }
-        let mut pairs = vec![
-            ("path".to_owned(), Tree::Text(self.path.clone())),
-            ("required".to_owned(), Tree::Bool(self.required)),
-        ];
-        if form == Form::Json && !self.format.is_empty() {
+        let mut pairs = vec![("path".to_owned(), Tree::Text(self.path.clone()))];
+        if !self.required {
+            pairs.push(("required".to_owned(), Tree::Bool(false)));
+        }
+        if (five || form.is_json()) && !self.format.is_empty() {
             pairs.push(("format".to_owned(), Tree::Text(self.format.clone())));
         }
         Tree::Map(pairs)

@@ -5,6 +5,7 @@ use std::fmt;
 use std::time;
 
 use crate::compose::emit::{Emit, Form, Tree};
+use crate::compose::generation::Generation;
 use crate::compose::model::decode::{At, Decode, Decoded, expected};
 use crate::compose::node::{Node, Value};
 
@@ -84,7 +85,11 @@ impl Decode for Bytes {
     fn decode(node: &Node, at: &At<'_>) -> Decoded<Self> {
         match &node.value {
             Value::Int(value) => Ok(Self(*value)),
-            Value::Text(text) => crate::compose::units::bytes(text)
+            // Compose 5 takes a whole number as it is, also a negative one.
+            Value::Text(text) => Some(text)
+                .filter(|_| at.generation == Generation::Five)
+                .and_then(|text| text.parse().ok())
+                .or_else(|| crate::compose::units::bytes(text))
                 .map(Self)
                 .ok_or_else(|| node.fault(at.to_string(), "expected a size in bytes such as 512m or 2gb")),
             Value::Float(_) => Ok(Self(0)),
@@ -100,6 +105,35 @@ impl Emit for Bytes {
 
     fn omit(&self, _: Form) -> bool {
         self.0 == 0
+    }
+}
+
+/// `create_host_path` of a bind, if it is given. The short form of a bind gives `true`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CreateHostPath(pub Option<bool>);
+
+impl CreateHostPath {
+    /// Whether a missing source is created. Without a value Compose 2 does not create it, and Compose 5 does.
+    #[must_use]
+    pub fn enabled(self, generation: Generation) -> bool {
+        self.0.unwrap_or(generation == Generation::Five)
+    }
+}
+
+impl Decode for CreateHostPath {
+    fn decode(node: &Node, at: &At<'_>) -> Decoded<Self> {
+        bool::decode(node, at).map(|value| Self(Some(value)))
+    }
+}
+
+impl Emit for CreateHostPath {
+    fn tree(&self, form: Form) -> Tree {
+        Tree::Bool(self.enabled(form.generation))
+    }
+
+    /// Each generation leaves out its default.
+    fn omit(&self, form: Form) -> bool {
+        self.enabled(form.generation) == Self(None).enabled(form.generation)
     }
 }
 
@@ -249,7 +283,7 @@ impl Emit for Ulimit {
             return Tree::Int(self.single);
         }
         let pairs = [("soft", self.soft), ("hard", self.hard)].into_iter();
-        let shown = pairs.filter(|(_, value)| form == Form::Yaml || *value != 0);
+        let shown = pairs.filter(|(_, value)| !form.is_json() || *value != 0);
         Tree::Map(shown.map(|(key, value)| (key.to_owned(), Tree::Int(value))).collect())
     }
 

@@ -28,7 +28,7 @@ fn yaml_is_written_as_compose_writes_it() {
     let want = "\"null\": null\nlist:\n  - '- a'\n  - b\n  - k: []\n    m: {}\ntexts:\n  a: \"yes\"\n  \"n\": \"1.5\"\n  b: ' lead'\n  \
                 c: 'a: b'\nlines: |\n  one\n   two\nkept: |+\n  one\n\nopen: |2-\n\n   one\ntab: \"a\\tb\"\ntime: \"1:30\"\n\
                 date: \"2024-01-01\"\nquote: '''q'''\nempty: \"\"\nfloat: 0.1\n";
-    assert_eq!(yaml::print(&tree), want);
+    assert_eq!(yaml::print(&tree, Generation::Two), want);
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn breaks_of_lines_stand_where_compose_puts_them() {
         (map(vec![("k", text("a\u{2029}b\n"))]), "k: |\n  a\u{2029}  b\n"),
         (map(vec![("k", text("\u{feff}a~"))]), "k: \"\\uFEFF\\x61\\x7E\"\n"),
     ] {
-        assert_eq!(yaml::print(&tree), want);
+        assert_eq!(yaml::print(&tree, Generation::Two), want);
     }
 }
 
@@ -64,12 +64,12 @@ fn the_hash_leaves_out_what_does_not_change_a_container() {
     // figures of Docker Compose v2.40.3
     let mut service = ServiceConfig { image: "busybox".to_owned(), ..ServiceConfig::default() };
     service.networks.insert("default".to_owned(), None);
-    let plain = service_hash(&service);
+    let plain = service_hash(&service, Generation::Two);
     assert_eq!(plain, "2afd7866203dca40993313263173003833e9de9c3ad83f2f59484e32a5605234");
     service.scale = Some(3);
     service.pull_policy = "always".to_owned();
     service.profiles = vec!["p".to_owned()];
-    assert_eq!(service_hash(&service), plain);
+    assert_eq!(service_hash(&service, Generation::Two), plain);
     service.user = "u".to_owned();
-    assert_ne!(service_hash(&service), plain);
+    assert_ne!(service_hash(&service, Generation::Two), plain);
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use crate::compose::dotenv::Variables;
 use crate::compose::emit::{Emit, Form, Tree, ordered};
 use crate::compose::error::{Diagnostic, Error, Position};
+use crate::compose::generation::Generation;
 use crate::compose::load::scope::Reader;
 use crate::compose::load::setup::Setup;
 use crate::compose::model::decode::{At, Decode, Fields};
@@ -52,6 +53,8 @@ pub struct Project {
     pub models: BTreeMap<String, ModelConfig>,
     /// Top-level `x-` attributes.
     pub extensions: Extensions,
+    /// The Compose by whose rules it was loaded.
+    pub generation: Generation,
     /// Whether `env_file` and variables without a value are left as they are written.
     pub unresolved: bool,
     /// Variables that have no value and no default, each with its first place.
@@ -86,14 +89,15 @@ impl Project {
         profiles: Vec<String>,
         unresolved: bool,
     ) -> Result<Self, Error> {
+        let generation = reader.generation;
         let mut faults = Vec::new();
         let mut whole = Whole {
-            services: section(&root, "services", &mut faults),
-            networks: section(&root, "networks", &mut faults),
-            volumes: section(&root, "volumes", &mut faults),
-            configs: section(&root, "configs", &mut faults),
-            secrets: section(&root, "secrets", &mut faults),
-            models: section(&root, "models", &mut faults),
+            services: section(&root, "services", generation, &mut faults),
+            networks: section(&root, "networks", generation, &mut faults),
+            volumes: section(&root, "volumes", generation, &mut faults),
+            configs: section(&root, "configs", generation, &mut faults),
+            secrets: section(&root, "secrets", generation, &mut faults),
+            models: section(&root, "models", generation, &mut faults),
             unresolved: BTreeMap::new(),
             notes: BTreeMap::new(),
             root,
@@ -127,7 +131,7 @@ impl Project {
             }
             whole.notes.insert(name.clone(), reader.notes.take());
         }
-        let top = At::top("");
+        let top = At::top("", reader.generation);
         Ok(Self {
             name,
             named: setup.named,
@@ -136,6 +140,7 @@ impl Project {
             environment: setup.variables,
             extensions: Fields::new(&whole.root, &top).map(|fields| fields.extensions()).unwrap_or_default(),
             profiles,
+            generation,
             unresolved,
             services: BTreeMap::new(),
             disabled_services: BTreeMap::new(),
@@ -221,13 +226,13 @@ impl Project {
         add("volumes", self.volumes.tree(form));
         add("secrets", objects(&self.secrets, SecretConfig::secret_tree));
         add("configs", objects(&self.configs, ConfigObjConfig::config_tree));
-        if form == Form::Yaml {
+        if !form.is_json() {
             add("models", self.models.tree(form));
         }
         if let Tree::Map(extensions) = self.extensions.tree(form) {
             pairs.extend(extensions);
         }
-        if form == Form::Json {
+        if form.is_json() {
             pairs.sort_by(|a, b| a.0.cmp(&b.0));
         }
         Tree::Map(pairs)
@@ -236,7 +241,7 @@ impl Project {
 
 impl serde::Serialize for Project {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.tree(Form::Json).serialize(serializer)
+        self.tree(Form::json(self.generation)).serialize(serializer)
     }
 }
 
@@ -249,9 +254,14 @@ pub(crate) fn printed(service: &ServiceConfig) -> Cow<'_, ServiceConfig> {
 }
 
 /// The entries of a section, each typed; those that cannot be are faults.
-fn section<T: Decode + Default>(root: &Node, name: &str, faults: &mut Vec<Diagnostic>) -> BTreeMap<String, T> {
+fn section<T: Decode + Default>(
+    root: &Node,
+    name: &str,
+    generation: Generation,
+    faults: &mut Vec<Diagnostic>,
+) -> BTreeMap<String, T> {
     let mut all = BTreeMap::new();
-    let top = At::top(name);
+    let top = At::top(name, generation);
     for (key, node) in root.get(name).and_then(Node::as_map).into_iter().flatten() {
         match T::decode(node, &top.key(&key.name)) {
             Ok(value) => {

@@ -2,7 +2,9 @@
 
 use super::deploy::ULIMITS;
 use super::mounts::FILE_MOUNTS;
-use super::{BOOLEAN, EXTRA_HOSTS, INTEGER, LIST_OR_DICT, Names, Object, STRING, STRINGS, Shape, UNIQUE_STRINGS};
+use super::{
+    BOOLEAN, EXTRA_HOSTS, INTEGER, LIST_OR_DICT, Names, Object, STRING, STRING_OR_LIST, STRINGS, Shape, UNIQUE_STRINGS,
+};
 
 /// Names and what they stand for. The specification also allows numbers, booleans and null, which crash Compose.
 const CONTEXTS: Shape = Shape::Either(&[Shape::Dict(&STRING, Names::Filled), UNIQUE_STRINGS]);
@@ -23,6 +25,7 @@ pub(super) const BUILD: Shape = Shape::Object(&Object {
         ("labels", LIST_OR_DICT),
         ("network", STRING),
         ("no_cache", BOOLEAN),
+        ("no_cache_filter", Shape::SinceFive(&STRING_OR_LIST)),
         ("platforms", STRINGS),
         ("privileged", BOOLEAN),
         ("provenance", BOOLEAN),

@@ -146,6 +146,24 @@ const HOOK: Shape = Shape::Object(&Object {
 /// `post_start` and `pre_stop`.
 pub(super) const HOOKS: Shape = Shape::List(&HOOK, Unique::No);
 
+/// `pre_start`.
+pub(super) const PRE_START: Shape = Shape::List(
+    &Shape::Object(&Object {
+        attributes: &[
+            ("command", COMMAND),
+            ("environment", LIST_OR_DICT),
+            ("image", STRING),
+            ("per_replica", BOOLEAN),
+            ("privileged", BOOLEAN),
+            ("user", STRING),
+            ("working_dir", STRING),
+        ],
+        required: &[],
+        extensible: true,
+    }),
+    Unique::No,
+);
+
 /// `develop`.
 pub(super) const DEVELOP: Shape = Shape::Object(&Object {
     attributes: &[(

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 
 use crate::compose::emit::{Emit, Form, Tree};
 use crate::compose::error::Diagnostic;
+use crate::compose::generation::Generation;
 use crate::compose::node::{Key, Map, Node, Value};
 use crate::compose::print;
 use crate::compose::units;
@@ -46,6 +47,8 @@ pub enum Shape {
     Object(&'static Object),
     /// One of several shapes, which differ in kind.
     Either(&'static [Shape]),
+    /// An attribute that Compose 2 does not have.
+    SinceFive(&'static Shape),
 }
 
 /// Whether items of a list must differ.
@@ -101,8 +104,8 @@ pub(crate) const EXTRA_HOSTS: Shape =
 
 /// Checks a tree against a shape; every fault is found, up to a limit.
 #[must_use]
-pub fn check(node: &Node, shape: &'static Shape, path: &str) -> Vec<Diagnostic> {
-    let mut checker = Checker { path: path.to_owned(), faults: Vec::new() };
+pub fn check(node: &Node, shape: &'static Shape, path: &str, generation: Generation) -> Vec<Diagnostic> {
+    let mut checker = Checker { generation, path: path.to_owned(), faults: Vec::new() };
     checker.node(node, shape);
     checker.faults
 }
@@ -123,6 +126,7 @@ pub fn attributes(path: &str) -> Option<Vec<&'static str>> {
 fn alternatives(shape: &'static Shape) -> Vec<&'static Shape> {
     match shape {
         Shape::Either(all) => all.iter().flat_map(alternatives).collect(),
+        Shape::SinceFive(shape) => alternatives(shape),
         _ => vec![shape],
     }
 }
@@ -139,6 +143,7 @@ fn child(shape: &'static Shape, part: &str) -> Option<&'static Shape> {
 const LIMIT: usize = 20;
 
 struct Checker {
+    generation: Generation,
     path: String,
     faults: Vec<Diagnostic>,
 }
@@ -168,6 +173,7 @@ impl Checker {
     fn node(&mut self, node: &Node, shape: &'static Shape) {
         match (shape, &node.value) {
             (Shape::Any, _) | (Shape::Range(..), Value::Text(_)) => {}
+            (Shape::SinceFive(shape), _) => self.node(node, shape),
             (Shape::Either(all), _) => match all.iter().find(|shape| same_kind(node, shape)) {
                 Some(shape) => self.node(node, shape),
                 None => self.mismatch(node, shape),
@@ -222,7 +228,8 @@ impl Checker {
         for (index, item) in items.iter().enumerate() {
             self.below(&format!("[{index}]"), item, shape);
             if unique == Unique::Yes
-                && let Some(first) = seen.insert(print::compact(&Tree::from(item).tree(Form::Json)), index)
+                && let Some(first) =
+                    seen.insert(print::compact(&Tree::from(item).tree(Form::json(Generation::Two))), index)
             {
                 let path = format!("{}[{index}]", self.path);
                 self.push(item.fault(path, format!("the same stands at [{first}] already")));
@@ -247,7 +254,7 @@ impl Checker {
 
     fn object(&mut self, node: &Node, map: &Map, object: &'static Object) {
         for (key, value) in map {
-            match object.attributes.iter().find(|(known, _)| *known == key.name) {
+            match object.attributes.iter().find(|(known, shape)| *known == key.name && self.has(shape)) {
                 Some((_, shape)) => self.below(&key.name, value, shape),
                 None if object.extensible && key.name.starts_with("x-") => {}
                 None => self.unknown(key, value, map, object),
@@ -261,7 +268,7 @@ impl Checker {
     }
 
     fn unknown(&mut self, key: &Key, value: &Node, map: &Map, object: &'static Object) {
-        let known = object.attributes.iter().map(|(name, _)| *name);
+        let known = object.attributes.iter().filter(|(_, shape)| self.has(shape)).map(|(name, _)| *name);
         let path = self.join(&key.name);
         let mut fault = Diagnostic::unknown(&key.position, path, "attribute", &key.name, known);
         if self.path.is_empty() && is_service(value) {
@@ -272,6 +279,11 @@ impl Checker {
             });
         }
         self.push(fault);
+    }
+
+    /// Whether the generation has an attribute.
+    fn has(&self, shape: &Shape) -> bool {
+        self.generation >= Generation::Five || !matches!(shape, Shape::SinceFive(_))
     }
 
     fn join(&self, part: &str) -> String {
@@ -328,6 +340,7 @@ fn same_kind(node: &Node, shape: &Shape) -> bool {
         Shape::List(..) => matches!(node.value, Value::Seq(_)),
         Shape::Dict(..) | Shape::Object(_) => matches!(node.value, Value::Map(_)),
         Shape::Either(all) => all.iter().any(|shape| same_kind(node, shape)),
+        Shape::SinceFive(shape) => same_kind(node, shape),
     }
 }
 
@@ -351,6 +364,7 @@ fn describe(shape: &Shape, out: &mut Vec<&'static str>) {
         Shape::List(..) => out.push("a list"),
         Shape::Dict(..) | Shape::Object(_) => out.push("a mapping"),
         Shape::Either(all) => all.iter().for_each(|shape| describe(shape, out)),
+        Shape::SinceFive(shape) => describe(shape, out),
     }
 }
 

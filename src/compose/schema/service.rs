@@ -1,7 +1,7 @@
 //! A service.
 
 use super::build::BUILD;
-use super::deploy::{DEPLOY, DEVELOP, GPUS, HOOKS, ULIMITS};
+use super::deploy::{DEPLOY, DEVELOP, GPUS, HOOKS, PRE_START, ULIMITS};
 use super::mounts::{DEVICE, FILE_MOUNTS, VOLUME};
 use super::{
     BOOLEAN, COMMAND, DURATION, EXTRA_HOSTS, INTEGER, LIST_OR_DICT, NULL, NUMBER, Names, OPTIONS, Object, STRING,
@@ -75,6 +75,7 @@ pub(super) const SERVICE: Shape = Shape::Object(&Object {
         ("platform", STRING),
         ("ports", Shape::List(&Shape::Either(&[NUMBER, PORT]), Unique::Yes)),
         ("post_start", HOOKS),
+        ("pre_start", Shape::SinceFive(&PRE_START)),
         ("pre_stop", HOOKS),
         ("privileged", BOOLEAN),
         ("profiles", UNIQUE_STRINGS),

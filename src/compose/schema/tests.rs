@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 fn faults(text: &str) -> Vec<String> {
     let node = yaml::parse(&Arc::from(Path::new("c.yaml")), text.as_bytes(), yaml::Budget::default()).unwrap().unwrap();
-    check(&node, &PROJECT, "").iter().map(ToString::to_string).collect()
+    check(&node, &PROJECT, "", Generation::Two).iter().map(ToString::to_string).collect()
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::Subject;
 use crate::{
-    compose::{Diagnostic, Project, ServiceConfig, model::ServiceVolumeConfig, nearest},
+    compose::{Diagnostic, Generation, Project, ServiceConfig, model::ServiceVolumeConfig, nearest},
     manifest::findings::Findings,
 };
 
@@ -47,7 +47,7 @@ impl Bind<'_> {
     }
 
     fn creates(&self) -> bool {
-        self.volume.bind.as_ref().is_none_or(|bind| bind.create_host_path)
+        self.volume.bind.as_ref().is_none_or(|bind| bind.create_host_path.enabled(Generation::Two))
     }
 
     /// A source below the folder of the project.

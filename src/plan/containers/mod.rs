@@ -31,7 +31,7 @@ use serde_json::{Value, json};
 
 use crate::{
     compose::{
-        Project,
+        Generation, Project,
         model::{Dependency, ServiceConfig, ServiceHook},
         service_hash,
     },
@@ -206,7 +206,7 @@ pub fn container(
     let attached = network::settings(project, &resolved, &name, &links, options.api)?;
     let secrets = secrets::files(project, service, options)?;
     let mut mounted = mounts::mounts(project, &resolved, &secrets)?;
-    let hash = service_hash(&resolved);
+    let hash = service_hash(&resolved, Generation::Two);
     let added = Added::to(service, options);
     mounted.mounts.extend(secrets.iter().map(SecretFile::mount));
     let uploads = files::uploads(project, service, options.secrets_dir.is_none())?;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     compose::{
-        Project,
+        Generation, Project,
         model::{FileReferenceConfig, ServiceConfig, ServiceVolumeConfig},
     },
     error::{Cause, Error, Result},
@@ -111,10 +111,9 @@ fn add_volume(project: &Project, volume: &ServiceVolumeConfig, mounted: &mut Mou
 
 /// The short form makes a missing folder of the host; what asks for anything else needs the long one.
 fn bind_needs_mount(volume: &ServiceVolumeConfig) -> bool {
-    volume
-        .bind
-        .as_ref()
-        .is_some_and(|bind| !bind.create_host_path || !bind.propagation.is_empty() || !bind.recursive.is_empty())
+    volume.bind.as_ref().is_some_and(|bind| {
+        !bind.create_host_path.enabled(Generation::Two) || !bind.propagation.is_empty() || !bind.recursive.is_empty()
+    })
 }
 
 fn volume_needs_mount(volume: &ServiceVolumeConfig) -> bool {
@@ -148,7 +147,7 @@ fn mount(source: &str, volume: &ServiceVolumeConfig) -> Value {
                     options
                         .set("Propagation", bind.propagation.clone())
                         .set("NonRecursive", bind.recursive == "disabled")
-                        .set("CreateMountpoint", bind.create_host_path)
+                        .set("CreateMountpoint", bind.create_host_path.enabled(Generation::Two))
                         .set("ReadOnlyNonRecursive", bind.recursive == "writable")
                         .set("ReadOnlyForceRecursive", bind.recursive == "readonly");
                     options

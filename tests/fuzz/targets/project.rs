@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use libfuzzer_sys::{Corpus, fuzz_target};
 use rolecall_fuzz::compose::yaml::{Budget, parse};
-use rolecall_fuzz::compose::{LoadOptions, Project, config_json, config_yaml, hash, load, peek};
+use rolecall_fuzz::compose::{Generation, LoadOptions, Project, config_json, config_yaml, hash, load, peek};
 
 const FILES: [&str; 3] = ["compose.override.yaml", "other.yaml", ".env"];
 
@@ -23,11 +23,13 @@ fuzz_target!(|data: &[u8]| -> Corpus {
         ..LoadOptions::default()
     };
     let _ = peek(&files, &options);
-    match load(&files, &options) {
-        Ok(project) => printed(&project),
-        Err(error) => {
-            assert!(error.diagnostics().iter().all(|fault| !fault.message.is_empty()));
-            assert!(!error.to_string().is_empty());
+    for generation in [Generation::Two, Generation::Five] {
+        match load(&files, &LoadOptions { generation, ..options.clone() }) {
+            Ok(project) => printed(&project),
+            Err(error) => {
+                assert!(error.diagnostics().iter().all(|fault| !fault.message.is_empty()));
+                assert!(!error.to_string().is_empty());
+            }
         }
     }
     Corpus::Keep
@@ -50,7 +52,9 @@ fn files(text: &str) -> BTreeMap<PathBuf, Vec<u8>> {
 /// Every print is what it says it is, and both forms say the same.
 fn printed(project: &Project) {
     for name in project.services.keys() {
-        assert_eq!(hash(project, name).map(|hash| hash.len()), Some(64));
+        for generation in [Generation::Two, Generation::Five] {
+            assert_eq!(hash(project, name, generation).map(|hash| hash.len()), Some(64));
+        }
     }
     let json = config_json(project);
     assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok(), "{json}");
