@@ -135,7 +135,9 @@ fn full_state_folder_keeps_no_container_down() {
             "the source" => bed.aws.store(|s| s.buckets.clear()),
             _ => {}
         }
-        for room in [0, 8, 100] {
+        // A new file takes the most writes: each of them meets the end of the disk once.
+        let step = if change == "a file" { 4 } else { 50 };
+        for room in (0..=100).step_by(step).filter(|room| *room <= 24 || room % 50 == 0) {
             bed.engine().post("/containers/app-web-1/kill", &Value::Null);
             let run = with_room(&bed, room).run(&["run"]);
             assert!(up(), "{change}, {room} KB\n{}", run.told());
@@ -156,6 +158,21 @@ fn full_runtime_folder_keeps_no_container_down() {
     let script = format!("mount -t tmpfs -o size=4k,nr_inodes=1 none {run} && exec \"$@\"");
     bed.agent.under(&["unshare", "--mount", "sh", "-c", &script, "sh"]).run(&["run"]).ready();
     assert_eq!(bed.engine().inspect("app-web-1")["State"]["Running"], true);
+}
+
+#[test]
+fn full_runtime_folder_is_named_if_a_secret_needs_it() {
+    let bed = Bed::new();
+    bed.aws.api(|api| _ = api.parameters.insert("/prod/db".into(), "full-canary".into()));
+    let secret = "services:\n  web: { image: \"rolecall-test/web:1\", secrets: [db] }\nsecrets: { db: { environment: DB } }\n\
+                  x-rolecall: { variables: { DB: \"ssm:///prod/db\" }, ready: { stable: 300ms } }\n";
+    bed.compose("app", secret);
+    let run = bed.path("run").display().to_string();
+    let script = format!("mount -t tmpfs -o size=4k,nr_inodes=1 none {run} && exec \"$@\"");
+    let failed =
+        bed.agent.under(&["unshare", "--mount", "sh", "-c", &script, "sh"]).run(&["run"]).fails(1, "disk-full");
+    failed.names("/secrets/app");
+    bed.run().ready();
 }
 
 #[test]

@@ -60,6 +60,18 @@ fn images_are_those_of_the_roles() {
 }
 
 #[test]
+fn log_groups_of_the_engine_are_in_the_policy() {
+    let compose = "services:\n  own: { image: nginx, logging: { driver: awslogs, options: { awslogs-group: web, awslogs-region: us-east-2, \
+                   awslogs-create-group: \"true\" } } }\n  common: { image: nginx }\n  file: { image: nginx, logging: { driver: json-file } }\n\
+                   x-rolecall: { host: { docker: { daemon: { log-driver: awslogs, log-opts: { awslogs-group: all } } } } }\n";
+    let project = Project::new(&[("compose.yaml", compose)]);
+    let groups = |sid: &str| project.resources(&[".", "--bucket", "bkt"], sid);
+    let web = "arn:aws:logs:us-east-2:*:log-group:web:*";
+    assert_eq!(groups("WriteLogs"), ["arn:aws:logs:*:*:log-group:all:*", web]);
+    assert_eq!(groups("CreateLogGroups"), [web]);
+}
+
+#[test]
 fn what_is_named_after_the_roles_is_named_for_each() {
     let compose = "services: { a: { image: x, profiles: [a] }, b: { image: x, profiles: [b] } }\n\
                    x-rolecall: { variables: { KEY: 'ssm:///prod/${ROLECALL_ROLES}/key' } }\n";

@@ -75,9 +75,10 @@ volumes: { data: {} }
 const JOINED: &str = r#"
 x-w: &w { image: "rolecall-test/web:1", stop_grace_period: 1s }
 services:
-  net: { <<: *w, restart: always }
+  net: { <<: *w, restart: always, ipc: shareable }
   side: { <<: *w, network_mode: "service:net", command: "sleep 1000", init: true }
   watch: { <<: *w, pid: "service:net", command: "sleep 1000", init: true }
+  memory: { <<: *w, ipc: "service:net", command: "sleep 1000", init: true }
 "#;
 
 #[test]
@@ -90,7 +91,7 @@ fn joiners_are_restarted_after_the_owner_of_their_network() {
     bed.engine().post("/containers/prod-net-1/restart?t=1", &Value::Null);
     bed.rolecall(&["plan"]).ready().prints("restart container prod-side-1");
     bed.run().ready().says("whose namespace it shares, was started again");
-    for joiner in ["prod-side-1", "prod-watch-1"] {
+    for joiner in ["prod-side-1", "prod-watch-1", "prod-memory-1"] {
         assert!(started(bed.engine(), joiner) > started(bed.engine(), "prod-net-1"), "{joiner}");
     }
     assert_ne!(started(bed.engine(), "prod-side-1"), before);
