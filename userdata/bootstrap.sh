@@ -42,16 +42,28 @@ get() {
 	p=${1%%\?*}
 	for n in 1 2 4 8 16 32 60 0; do
 		# What begins encrypted stays so: a redirect to http could bring anybody's binary and checksum.
-		case $g$1 in
-		curl*https:*) o=--proto-redir\ =https ;;
-		wget*https:*) o=--max-redirect=0 ;;
+		case $1,$g in
+		[Hh][Tt][Tt][Pp][Ss]:*,curl*) o=--proto-redir\ =https ;;
+		[Hh][Tt][Tt][Pp][Ss]:*) o=--max-redirect=0 ;;
 		*) o= ;;
 		esac
 		x=$($g $t $o "$1" 2>&1) && return
 		l=$(echo "$x" | sed -n 's/^ *[Ll]ocation: \([^ ]*\).*/\1/p' | sed '$!d')
-		case $o$l in
-		--max*https:*) set -- "$l" && continue ;;
-		--max*http:*) fail 4 source-denied "$p" "it redirects to http" ;;
+		case $o,$l in
+		--proto* | ,* | *,) ;;
+		*)
+			# wget follows nothing here, so that a Location without scheme or host is resolved as curl does it.
+			v=${1%%\?*}
+			case $l in
+			http:*) fail 4 source-denied "$p" "it redirects to http" ;;
+			https:*) ;;
+			//*) l=https:$l ;;
+			/*) l=$(echo "$v" | sed 's,\(//[^/]*\).*,\1,')$l ;;
+			\?*) l=$v$l ;;
+			*) l=${v%/*}/$l ;;
+			esac
+			set -- "$l" && continue
+			;;
 		esac
 		case $x in
 		*\(1\)\ Prot*) fail 4 source-denied "$p" "it redirects to http" ;;

@@ -22,12 +22,15 @@ class H(http.server.SimpleHTTPRequestHandler):
     def do_GET(self):
         open('/srv/log', 'a').write(self.path + '\n')
         while os.path.exists('/srv/hang'): time.sleep(0.2)
-        # /to/ADDRESS redirects there.
-        if self.path.startswith('/to/'):
+        # /to/ADDRESS redirects there, /up/NAME to the same name in the folder above, /ask/NAME to itself with a query.
+        kind = self.path.split('/')[1]
+        if kind in ('to', 'up') or kind == 'ask' and '?' not in self.path:
+            rest = self.path[len(kind) + 2:]
             self.send_response(302)
-            self.send_header('Location', self.path[4:])
+            self.send_header('Location', {'to': rest, 'up': '../' + rest, 'ask': '?' + rest}[kind])
             self.end_headers()
             return
+        self.path = self.path.removeprefix('/ask')
         super().do_GET()
 os.chdir('/srv/www')
 if os.path.exists('/srv/tls.pem'):

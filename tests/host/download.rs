@@ -14,19 +14,27 @@ fn redirect_from_https_to_http_is_refused() {
     machine.write("/srv/ca.pem", &certificate, "644");
     machine.sh("systemctl restart server");
     machine.until("curl -so /dev/null --cacert /srv/ca.pem https://localhost:8443/", Duration::from_secs(10));
-    let https = |to: &str| {
+    let https = |path: &str| {
         let settings = "AWS_CA_BUNDLE=/srv/ca.pem\nROLECALL_WAIT=0";
-        boot_strap(&machine, &format!("ROLECALL_URL=https://localhost:8443/to/{to}/rolecall-{{arch}}\n{settings}"))
+        boot_strap(&machine, &format!("ROLECALL_URL=https://localhost:8443/{path}/rolecall-{{arch}}\n{settings}"))
     };
     for tool in ["curl", "wget"] {
-        let done = https("http://localhost:8000");
-        assert_eq!(done.code, 4, "{tool}: {}", done.text);
-        let line = failed(&done.text);
-        assert!(line.starts_with("cause=source-denied ") && line.contains("it redirects to http"), "{tool}: {line}");
-        machine.sh("systemctl stop rolecall; test ! -e /usr/local/bin/rolecall");
-        let done = https("https://localhost:8443");
-        assert_eq!(done.code, 0, "{tool}: {}", done.text);
-        machine.sh("/usr/local/bin/rolecall --version; rm /usr/local/bin/rolecall");
+        for plain in ["to/http://localhost:8000", "to/http://localhost:8000/ask/https:"] {
+            let done = https(plain);
+            assert_eq!(done.code, 4, "{tool}: {plain}: {}", done.text);
+            let line = failed(&done.text);
+            assert!(
+                line.starts_with("cause=source-denied ") && line.contains("it redirects to http"),
+                "{tool}: {line}"
+            );
+            machine.sh("systemctl stop rolecall; test ! -e /usr/local/bin/rolecall");
+        }
+        // With a host, without a scheme, without a host, relative to the folder, and a query alone.
+        for path in ["to/https://localhost:8443", "to///localhost:8443", "to/", "up", "ask", "to//up"] {
+            let done = https(path);
+            assert_eq!(done.code, 0, "{tool}: {path}: {}", done.text);
+            machine.sh("/usr/local/bin/rolecall --version; rm /usr/local/bin/rolecall");
+        }
         if tool == "curl" {
             machine.sh("mv /usr/bin/curl /usr/bin/not-curl");
         }
