@@ -297,6 +297,9 @@ pub(crate) struct Bucket {
     pub(crate) deny: RefCell<BTreeMap<String, Error>>,
     pub(crate) after_list: RefCell<VecDeque<(String, Vec<u8>)>>,
     pub(crate) log: RefCell<Vec<String>>,
+    modes: RefCell<BTreeMap<String, u32>>,
+    /// How often each object was written.
+    written: RefCell<BTreeMap<String, i64>>,
 }
 
 impl Bucket {
@@ -310,6 +313,14 @@ impl Bucket {
 
     pub(crate) fn put(&self, key: &str, body: &str) {
         self.objects.borrow_mut().insert(key.to_owned(), body.as_bytes().to_vec());
+        *self.written.borrow_mut().entry(key.to_owned()).or_default() += 1;
+        self.modes.borrow_mut().remove(key);
+    }
+
+    /// Writes the metadata of an object anew.
+    pub(crate) fn set_mode(&self, key: &str, mode: u32) {
+        self.modes.borrow_mut().insert(key.to_owned(), mode);
+        *self.written.borrow_mut().entry(key.to_owned()).or_default() += 1;
     }
 
     /// What was asked since the last time.
@@ -335,7 +346,8 @@ impl ObjectStore for Bucket {
         if request.etag.as_ref().is_some_and(|wanted| *wanted != etag) {
             return Err(Error::new(Cause::SourceUnreachable, "it changed meanwhile").transient());
         }
-        Ok(Object { body, etag: Some(etag), version: None })
+        let mode = self.modes.borrow().get(&object.key).copied();
+        Ok(Object { body, etag: Some(etag), version: None, mode })
     }
 
     async fn list(&self, _: &str, prefix: &str, _: &ObjectRequest, _: usize) -> Result<Vec<ObjectEntry>> {
@@ -344,6 +356,7 @@ impl ObjectStore for Bucket {
             key: key.clone(),
             size: body.len() as u64,
             etag: crate::fetch::sha256(body),
+            modified: Some(self.written.borrow().get(key).copied().unwrap_or_default()),
         };
         let found = self.objects.borrow().iter().filter(|(key, _)| key.starts_with(prefix)).map(entry).collect();
         if let Some((key, body)) = self.after_list.borrow_mut().pop_front() {

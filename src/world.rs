@@ -90,6 +90,8 @@ pub struct ObjectEntry {
     pub size: u64,
     /// `ETag`, with its quotes removed.
     pub etag: String,
+    /// When it was last written, in milliseconds since the epoch. New metadata changes it, and not the `ETag`.
+    pub modified: Option<i64>,
 }
 
 /// A fetched object, whole and checked against the length that was announced.
@@ -101,6 +103,8 @@ pub struct Object {
     pub etag: Option<String>,
     /// Version, if the bucket has versions.
     pub version: Option<String>,
+    /// Permission bits that its metadata specifies.
+    pub mode: Option<u32>,
 }
 
 /// Objects in buckets. One attempt each: the caller retries.

@@ -57,11 +57,12 @@ fn state_of_0_1_0_runs_nothing_again() {
     assert!(!run.stderr.contains("newer version") && !run.stderr.contains("could not read"), "{}", run.told());
     assert!(!agent.state.join("projects/app/old.conf").exists(), "a file that is gone from the source is deleted");
     assert!(!agent.state.join("replaced.json").exists(), "its image was to be removed");
-    assert_eq!(bed.aws.server.asked("app/compose.yaml"), 0, "its cache has the content");
+    assert_eq!(bed.aws.server.asked("app/compose.yaml"), 1, "its cache has the content, without metadata");
     // By now the script is known by its content, too.
     bed.aws.store(|s| s.bucket(BUCKET).objects.remove("app/bootstrap/10.sh"));
     bed.project("app", &[("bootstrap/20-renamed.sh", SCRIPT)]);
     agent.run(&["run"]).ready();
+    assert_eq!(bed.aws.server.asked("app/compose.yaml"), 1, "now it has both");
     assert!(!mark.exists(), "a renamed script is no new one");
     bed.project("app", &[("bootstrap/20-renamed.sh", &format!("{SCRIPT}# changed\n"))]);
     agent.run(&["run"]).ready();

@@ -1,5 +1,7 @@
 //! `ObjectStore` on the SDK: owners, regions, limits.
 
+mod mode;
+
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
 
 use async_trait::async_trait;
@@ -193,8 +195,9 @@ impl ObjectStore for S3 {
         let announced = answer.content_length.and_then(|length| u64::try_from(length).ok());
         let etag = answer.e_tag.as_deref().map(unquoted);
         let version = answer.version_id.clone();
+        let mode = answer.metadata().and_then(|metadata| mode::of(&format!("s3://{bucket}/{key}"), metadata));
         let body = read(answer.body, announced, request.limit, &what).await?;
-        Ok(Object { body, etag, version })
+        Ok(Object { body, etag, version, mode })
     }
 
     async fn list(&self, bucket: &str, prefix: &str, request: &ObjectRequest, most: usize) -> Result<Vec<ObjectEntry>> {
@@ -224,6 +227,7 @@ impl ObjectStore for S3 {
                     key: key.to_owned(),
                     size: object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
                     etag: object.e_tag().map(unquoted).unwrap_or_default(),
+                    modified: object.last_modified().and_then(|at| at.to_millis().ok()),
                 });
             }
             if entries.len() > most {

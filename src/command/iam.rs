@@ -33,7 +33,7 @@ pub fn iam(args: &IamArgs) -> Result<u8> {
     let read =
         if offline::is_project(&reading)? { read(args, &scope, &given, reading, &files)? } else { Read::default() };
     let beside = match &source {
-        Source::Object { .. } => files.beside(&source.last_part(), &read.projects),
+        Source::Object { .. } => files.beside(&source.last_part(), &read.projects, &read.extensions),
         _ => Beside::default(),
     };
     let mut needs = Needs::of_source(&source, &beside, (&scope, &read.unknown, &besides));

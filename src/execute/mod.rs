@@ -15,6 +15,7 @@ mod dropped_volumes;
 mod evidence;
 mod file_key;
 pub mod foreign;
+pub mod host_files;
 mod host_folders;
 mod host_logins;
 pub mod images;

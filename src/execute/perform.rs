@@ -11,7 +11,7 @@ use tracing::warn;
 use crate::{
     error::{Cause, Class, Error, Result},
     execute::{
-        Context, Outcome, Progress, containers, foreign,
+        Context, Outcome, Progress, containers, foreign, host_files,
         images::Image,
         machine::Machine,
         mounted, packages,
@@ -35,6 +35,7 @@ pub async fn check(cx: &Context, step: &Step) -> Result<bool> {
     let machine = || Machine::new(&cx.world, &cx.retry);
     match &step.action {
         Action::Project { dir, files } => Ok(project::preview(files, dir)?.none() && dir.exists()),
+        Action::Owners { dir, files } => host_files::check(&machine(), dir, files).await,
         Action::Upgrade(_) => Ok(cx.done_before(&step.id)),
         Action::Script(script) => Ok(cx.script_done(&step.id, &script.sha256)),
         Action::Packages(names) => packages::check(&machine(), names).await,
@@ -89,10 +90,8 @@ pub async fn apply(cx: &Context, retry: &Retry, step: &Step, attempt: u32) -> Re
     let engine = cx.world.engine.as_ref();
     let changed = |what: &str| Ok(Outcome::Changed(what.to_owned()));
     match &step.action {
-        Action::Project { dir, files } => {
-            let made = project::install(files, dir)?;
-            Ok(Outcome::Changed(format!("{} files written, {} deleted", made.written.len(), made.deleted.len())))
-        }
+        Action::Project { dir, files } => Ok(Outcome::Changed(project::install(files, dir)?.to_string())),
+        Action::Owners { dir, files } => host_files::apply(&machine(), dir, files).await,
         Action::Upgrade(which) => packages::Packages::of(&machine())?.upgrade(*which).await,
         Action::Packages(names) => packages::apply(&machine(), names).await,
         Action::Docker(settings) => cx.docker(retry, settings)?.apply().await,

@@ -75,7 +75,7 @@ impl There {
     /// Labels that no project can have had.
     pub fn project(&self, name: &str, dir: &Path) -> Result<Project> {
         let text = serde_json::to_vec(&json!({ "name": name, "services": self.services() })).unwrap_or_default();
-        let gathered = Gathered::Single(BTreeMap::from([(FILE.to_owned(), text)]));
+        let gathered = Gathered::Single(BTreeMap::from([(FILE.to_owned(), text.into())]));
         let reading = Reading {
             dir: dir.to_owned(),
             files: vec![dir.join(FILE)],

@@ -1,10 +1,13 @@
 //! What a single compose file names relative to itself is fetched from beside it.
 
-use std::{path::PathBuf, rc::Rc};
+use std::{os::unix::fs::PermissionsExt as _, path::PathBuf, rc::Rc};
 
 use url::Url;
 
-use super::{CONTENT, MOST_VALUE_BYTES, Origin, Snapshot, Source, mirror::MOST_FILES, path, signature, unreachable};
+use super::{
+    CONTENT, Content, MOST_VALUE_BYTES, Mode, Origin, Snapshot, Source, mirror::MOST_FILES, path, signature,
+    unreachable,
+};
 use crate::{
     error::{Cause, Error, Result},
     facts::Facts,
@@ -74,8 +77,9 @@ impl Beside {
     ///
     /// # Errors
     /// `source-refused` for a path that leaves the folder; else as for the source itself.
-    pub async fn get(&self, relative: &str) -> Result<Option<Vec<u8>>> {
+    pub async fn get(&self, relative: &str) -> Result<Option<Content>> {
         let name = path::beside(relative)?;
+        let mut executable = false;
         let source = match &self.0.base {
             Base::Bucket { bucket, prefix } => {
                 Source::Object { bucket: bucket.clone(), key: format!("{prefix}{name}"), version: None, sha256: None }
@@ -84,14 +88,18 @@ impl Beside {
                 let path = dir.join(&name);
                 match path.metadata() {
                     Ok(meta) if meta.is_dir() => return Ok(None),
-                    _ => Source::File { path, sha256: None },
+                    Ok(meta) => executable = meta.permissions().mode() & 0o111 != 0,
+                    Err(_) => {}
                 }
+                Source::File { path, sha256: None }
             }
-            Base::Kept(snapshot) => return snapshot.read(&name),
+            Base::Kept(snapshot) => return snapshot.read_with_mode(&name),
             Base::Web(url) => Source::Web { url: sibling(url, &name)?, sha256: None },
         };
-        match self.0.origin().signed(&source, MOST_VALUE_BYTES).await {
-            Ok(bytes) => Ok(Some(bytes)),
+        match self.0.origin().signed_with_mode(&source, MOST_VALUE_BYTES).await {
+            // Of a folder of this host only that is taken over: whoever wrote a file there need not be who reads it.
+            Ok(content) if executable => Ok(Some(Content { mode: Mode::Copied(0o755), ..content })),
+            Ok(content) => Ok(Some(content)),
             Err(err) if err.cause == Cause::SourceNotFound => Ok(None),
             Err(err) => Err(err),
         }

@@ -99,7 +99,7 @@ async fn read(mut response: Response, shown: &str, limit: u64) -> Result<Object>
             let message = format!("could not read {shown}: it was truncated: {} of {size} bytes came", body.len());
             Err(Error::new(Cause::SourceUnreachable, message).transient())
         }
-        _ => Ok(Object { body, etag, version: None }),
+        _ => Ok(Object { body, etag, version: None, mode: None }),
     }
 }
 

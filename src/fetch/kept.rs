@@ -301,7 +301,7 @@ pub fn forget_baked(paths: &Paths) -> Result<()> {
 /// # Errors
 /// `io` and `disk-full` of the store.
 pub fn of_script(paths: &Paths, input: &Input, body: &[u8]) -> Result<Snapshot> {
-    of_files(paths, &input.source, [(SCRIPT, body)])
+    of_files(paths, &input.source, [(SCRIPT, body.to_vec().into())])
 }
 
 fn entries(dir: &Path) -> Vec<PathBuf> {

@@ -11,7 +11,7 @@ use futures_util::{StreamExt as _, stream};
 
 use super::{
     path,
-    snapshot::{File, Snapshot, Store},
+    snapshot::{Content, File, Mode, Snapshot, Store},
 };
 use crate::{
     error::{Cause, Class, Error, Result},
@@ -43,8 +43,8 @@ pub(super) async fn bucket(
     let mut files = BTreeMap::new();
     let mut missing = Vec::new();
     for (name, entry) in &wanted {
-        match store.cached(name, &entry.etag, entry.size) {
-            Some(file) => _ = files.insert(name.clone(), file.clone()),
+        match store.cached(name, entry) {
+            Some(file) => _ = files.insert(name.clone(), file),
             None => missing.push((name, *entry)),
         }
     }
@@ -58,7 +58,7 @@ pub(super) async fn bucket(
             .map(|(name, entry)| async move { (name, entry, get(objects, bucket, entry, request).await) })
             .buffer_unordered(width);
         while let Some((name, entry, found)) = arriving.next().await {
-            match found.and_then(|body| store.put(name, &entry.etag, &body, None)) {
+            match found.and_then(|content| store.put_object(name, entry, &content)) {
                 Ok(file) => _ = files.insert(name.clone(), file),
                 Err(err) => failed = Some(graver(failed, err)),
             }
@@ -78,7 +78,7 @@ pub(super) async fn bucket(
     store.finish(files)
 }
 
-async fn get(objects: &dyn ObjectStore, bucket: &str, entry: &ObjectEntry, request: &ObjectRequest) -> Result<Vec<u8>> {
+async fn get(objects: &dyn ObjectStore, bucket: &str, entry: &ObjectEntry, request: &ObjectRequest) -> Result<Content> {
     let object = ObjectRef { bucket: bucket.to_owned(), key: entry.key.clone(), version: None };
     let etag = Some(entry.etag.clone()).filter(|etag| !etag.is_empty());
     let request = ObjectRequest { etag, limit: MOST_FILE_BYTES, ..request.clone() };
@@ -88,7 +88,7 @@ async fn get(objects: &dyn ObjectStore, bucket: &str, entry: &ObjectEntry, reque
         _ => err,
     })?;
     if found.body.len() as u64 == entry.size {
-        return Ok(found.body);
+        return Ok(found.into());
     }
     let message = format!("s3://{bucket}/{} has {} bytes, listed were {}", entry.key, found.body.len(), entry.size);
     Err(Error::new(Cause::SourceUnreachable, message).transient())
@@ -171,7 +171,8 @@ pub(super) fn folder(root: &Path, store: &mut Store) -> Result<Snapshot> {
     let mut files: BTreeMap<String, File> = BTreeMap::new();
     for (name, (real, meta)) in found {
         let bytes = super::file::read_now(&real, MOST_FILE_BYTES)?;
-        let file = store.put(&name, "", &bytes, Some(meta.permissions().mode() & 0o777))?;
+        let mode = Mode::Copied(meta.permissions().mode() & 0o777);
+        let file = store.put(&name, &Content { bytes, mode })?;
         files.insert(name, file);
     }
     if files.is_empty() {

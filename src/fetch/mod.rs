@@ -2,6 +2,7 @@
 
 mod beside;
 mod content;
+mod executable;
 mod file;
 pub mod https;
 pub mod kept;
@@ -20,8 +21,8 @@ use std::{path::Path, time::Duration};
 pub use beside::Beside;
 pub use content::{Kind, recognise};
 pub use mirror::{MOST_BYTES, MOST_FILE_BYTES, MOST_FILES};
-pub use path::relative;
-pub use snapshot::{File, Snapshot, of_files};
+pub use path::{beside as relative_to_compose_file, relative};
+pub use snapshot::{Content, File, Mode, Snapshot, of_files};
 pub use verify::sha256;
 
 pub use crate::settings::Source;
@@ -91,6 +92,9 @@ pub async fn fetch(world: &World, retry: &Retry, input: &Input, facts: &Facts, p
     match source {
         Source::Prefix { bucket, prefix } => {
             let mut store = snapshot::Store::open(paths, source)?;
+            if !trust.keys.is_empty() {
+                store = store.without_declared_modes();
+            }
             let request = origin.request(MOST_FILE_BYTES);
             let what = format!("mirror {source}");
             let found = retry.run(&what, CONTENT, async |_| {
@@ -192,32 +196,39 @@ impl Origin<'_> {
 
     /// A single file, with the signature that the keys ask for.
     async fn signed(&self, source: &Source, limit: u64) -> Result<Vec<u8>> {
-        let bytes = self.pinned(source, limit).await?;
-        if !self.trust.keys.is_empty() {
-            let signature = self.bytes(&signed::beside(source), signature::MOST_BYTES).await;
-            signed::file(self.trust, source, &bytes, signature)?;
+        Ok(self.signed_with_mode(source, limit).await?.bytes)
+    }
+
+    /// The same with its mode, unless the keys ask for a signature: it does not cover metadata.
+    async fn signed_with_mode(&self, source: &Source, limit: u64) -> Result<Content> {
+        let content = self.content(source, limit).await?;
+        verify::pinned(source, &content.bytes)?;
+        if self.trust.keys.is_empty() {
+            return Ok(content);
         }
-        Ok(bytes)
+        let signature = self.content(&signed::beside(source), signature::MOST_BYTES).await;
+        signed::file(self.trust, source, &content.bytes, signature.map(|found| found.bytes))?;
+        Ok(content.bytes.into())
     }
 
     /// A single file, with the checksum that its pin asks for.
     async fn pinned(&self, source: &Source, limit: u64) -> Result<Vec<u8>> {
-        let bytes = self.bytes(source, limit).await?;
+        let Content { bytes, .. } = self.content(source, limit).await?;
         verify::pinned(source, &bytes)?;
         Ok(bytes)
     }
 
-    async fn bytes(&self, source: &Source, limit: u64) -> Result<Vec<u8>> {
+    async fn content(&self, source: &Source, limit: u64) -> Result<Content> {
         let what = format!("fetch {source}");
         let request = self.request(limit);
         let found = self.retry.run(&what, CONTENT, async |_| match source {
             Source::Object { bucket, key, version, .. } => {
                 let object = ObjectRef { bucket: bucket.clone(), key: key.clone(), version: version.clone() };
                 let found = self.world.objects.get(&object, &request).await;
-                found.map(|object| object.body).map_err(|err| self.facts.explain(err))
+                found.map(Content::from).map_err(|err| self.facts.explain(err))
             }
-            Source::Web { url, .. } => self.world.web.get(url, limit).await.map(|object| object.body),
-            Source::File { path, .. } => file::read(&*self.world.host, path, limit).await,
+            Source::Web { url, .. } => self.world.web.get(url, limit).await.map(Content::from),
+            Source::File { path, .. } => file::read(&*self.world.host, path, limit).await.map(Content::from),
             Source::Prefix { .. } | Source::Folder { .. } => {
                 Err(Error::new(Cause::SourceRefused, format!("{source} is a folder, not a single file")))
             }

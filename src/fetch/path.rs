@@ -61,7 +61,7 @@ pub(super) fn names<'a>(prefix: &str, keys: impl IntoIterator<Item = &'a str>) -
 ///
 /// # Errors
 /// `source-refused` for a path that is absolute or leaves the folder.
-pub(super) fn beside(text: &str) -> Result<String> {
+pub fn beside(text: &str) -> Result<String> {
     let mut parts: Vec<&str> = Vec::new();
     for part in text.split('/') {
         match part {

@@ -6,7 +6,7 @@
 
 mod tree;
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, fmt, path::Path};
 
 use serde::{Deserialize, Serialize};
 
@@ -28,12 +28,21 @@ pub struct Changes {
     pub written: Vec<String>,
     /// Fetched by an earlier install and gone from the source.
     pub deleted: Vec<String>,
+    /// With the right content and another mode.
+    pub modes: Vec<String>,
 }
 
 impl Changes {
     /// Whether nothing changed.
     pub fn none(&self) -> bool {
-        self.written.is_empty() && self.deleted.is_empty()
+        self.written.is_empty() && self.deleted.is_empty() && self.modes.is_empty()
+    }
+}
+
+impl fmt::Display for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} files written, {} deleted", self.written.len(), self.deleted.len())?;
+        if self.modes.is_empty() { Ok(()) } else { write!(f, ", {} modes set", self.modes.len()) }
     }
 }
 
@@ -60,8 +69,13 @@ struct Record {
 pub fn preview(snapshot: &Snapshot, project: &Path) -> Result<Changes> {
     let record = read_record(&record_path(project)?);
     let tree = Tree::open(project)?;
-    let tree = tree.as_ref();
-    Ok(Changes { written: outdated(snapshot, &record, tree)?, deleted: obsolete(snapshot, &record, tree)? })
+    changes(snapshot, &record, tree.as_ref())
+}
+
+fn changes(snapshot: &Snapshot, record: &Record, tree: Option<&Tree>) -> Result<Changes> {
+    let written = outdated(snapshot, record, tree)?;
+    let modes = other_modes(snapshot, &written, record, tree)?;
+    Ok(Changes { written, deleted: obsolete(snapshot, record, tree)?, modes })
 }
 
 /// Makes the project folder hold the files of the snapshot. A second call with the same snapshot changes nothing.
@@ -72,10 +86,7 @@ pub fn install(snapshot: &Snapshot, project: &Path) -> Result<Changes> {
     let record_path = record_path(project)?;
     let mut record = read_record(&record_path);
     let tree = Tree::open(project)?;
-    let changes = Changes {
-        written: outdated(snapshot, &record, tree.as_ref())?,
-        deleted: obsolete(snapshot, &record, tree.as_ref())?,
-    };
+    let changes = changes(snapshot, &record, tree.as_ref())?;
     let restamp = restamped(snapshot, &record, tree.as_ref());
     if changes.none() && tree.is_some() {
         if !restamp.is_empty() {
@@ -103,6 +114,12 @@ pub fn install(snapshot: &Snapshot, project: &Path) -> Result<Changes> {
     for path in &changes.deleted {
         tree.remove(path)?;
     }
+    for path in &changes.modes {
+        if let Some(file) = snapshot.files.get(path) {
+            let stamp = tree.set_mode(path, file.mode)?;
+            record.files.insert(path.clone(), Installed { file: file.clone(), stamp: Some(stamp) });
+        }
+    }
     for path in &changes.written {
         let stamp = tree.place(path, &staged)?;
         if let Some(installed) = record.files.get_mut(path) {
@@ -113,6 +130,35 @@ pub fn install(snapshot: &Snapshot, project: &Path) -> Result<Changes> {
     record.files.retain(|path, _| snapshot.files.contains_key(path));
     write_record(&record_path, &record)?;
     Ok(changes)
+}
+
+/// Who a file belongs to, as far as it is specified.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Owner {
+    /// Number of the user.
+    pub user: Option<u32>,
+    /// Number of the group.
+    pub group: Option<u32>,
+}
+
+/// Whether a file of a project belongs to an owner; one that does not exist belongs to nobody.
+///
+/// # Errors
+/// `io` if the project cannot be read.
+pub fn is_owned(project: &Path, path: &str, owner: Owner) -> Result<bool> {
+    let stamp = Tree::open(project)?.map(|tree| tree.stamp(path)).transpose()?.flatten();
+    Ok(stamp.is_some_and(|stamp| stamp.belongs_to(owner)))
+}
+
+/// Gives a file of a project to an owner. No link is followed.
+///
+/// # Errors
+/// `io` if the file does not exist, or cannot be given away.
+pub fn give(project: &Path, path: &str, owner: Owner) -> Result<()> {
+    match Tree::open(project)? {
+        Some(tree) => tree.give(path, owner),
+        None => Err(Error::new(Cause::Io, format!("{} does not exist", project.display()))),
+    }
 }
 
 /// Beside the project, where no container sees it.
@@ -147,6 +193,29 @@ fn outdated(snapshot: &Snapshot, record: &Record, tree: Option<&Tree>) -> Result
         }
     }
     Ok(written)
+}
+
+/// Files with the right content and another mode than they should have. In place: a container that mounts the file sees its
+/// new mode at once.
+fn other_modes(snapshot: &Snapshot, written: &[String], record: &Record, tree: Option<&Tree>) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    let Some(tree) = tree else { return Ok(found) };
+    for (path, file) in snapshot.files.iter().filter(|(path, _)| written.binary_search(path).is_err()) {
+        if let Some(now) = tree.stamp(path)?
+            && now.mode != file.mode
+            && !may_differ(path, file, record)
+        {
+            found.push(path.clone());
+        }
+    }
+    Ok(found)
+}
+
+/// Whether a file may have another mode than the source gives it: an operator may set one, unless it is declared, and until
+/// the source changes its own.
+fn may_differ(path: &str, file: &File, record: &Record) -> bool {
+    let known = record.files.get(path).is_none_or(|known| known.stamp.is_none() || known.file.mode == file.mode);
+    known && !file.declared
 }
 
 fn untouched(path: &str, file: &File, record: &Record, now: &Stamp) -> bool {
@@ -187,9 +256,9 @@ fn obsolete(snapshot: &Snapshot, record: &Record, tree: Option<&Tree>) -> Result
     Ok(deleted)
 }
 
-/// A mode that an operator set is kept, as long as the source does not change its own.
+/// The mode of a file that is replaced.
 fn mode(path: &str, file: &File, record: &Record, tree: &Tree) -> u32 {
-    let ours = record.files.get(path).is_some_and(|known| known.file.mode == file.mode);
+    let ours = record.files.contains_key(path) && may_differ(path, file, record);
     match tree.stamp(path) {
         Ok(Some(now)) if ours => now.mode,
         _ => file.mode,

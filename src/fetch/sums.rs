@@ -87,7 +87,12 @@ mod tests {
     const ADDRESS: &str = "s3://bucket/app/SHA256SUMS";
 
     fn files(files: &[(&str, &str)]) -> BTreeMap<String, File> {
-        let file = |text: &str| File { sha256: sha256(text.as_bytes()), size: text.len() as u64, mode: 0o644 };
+        let file = |text: &str| File {
+            sha256: sha256(text.as_bytes()),
+            size: text.len() as u64,
+            mode: 0o644,
+            declared: false,
+        };
         files.iter().map(|(name, text)| ((*name).to_owned(), file(text))).collect()
     }
 

@@ -118,6 +118,67 @@ async fn a_prefix_is_listed_fetched_and_listed_again_and_then_only_listed() {
 }
 
 #[tokio::test]
+async fn mode_of_an_object_comes_from_its_metadata() {
+    let stage = Stage::new(&[("app/bin/tool", "data"), ("app/compose.yaml", "services: {}\n")]);
+    let tool = async || {
+        let file = stage.snapshot("s3://bucket/app/").await.unwrap().files["bin/tool"].clone();
+        (file.mode, file.declared, stage.bucket.asked())
+    };
+    let listed = || vec!["list app/".to_owned()];
+    let fetched = || ["list app/", "get app/bin/tool", "list app/"].map(str::to_owned).to_vec();
+    let (mode, declared, _) = tool().await;
+    assert_eq!((mode, declared), (0o644, false));
+    // New metadata leaves the content and its ETag as they are. It is fetched once, and not at each run.
+    stage.bucket.set_mode("app/bin/tool", 0o750);
+    assert_eq!(tool().await, (0o750, true, fetched()));
+    assert_eq!(tool().await, (0o750, true, listed()));
+    stage.bucket.put("app/bin/tool", "data");
+    assert_eq!(tool().await, (0o644, false, fetched()));
+
+    // The index of version 0.1.0 has no metadata.
+    stage.bucket.set_mode("app/bin/tool", 0o750);
+    tool().await;
+    for cache in std::fs::read_dir(stage.state.path().join("cache")).unwrap().flatten() {
+        let index = cache.path().join("index.json");
+        let mut read: serde_json::Value = serde_json::from_slice(&std::fs::read(&index).unwrap()).unwrap();
+        for (_, entry) in read["entries"].as_object_mut().unwrap() {
+            let entry = entry.as_object_mut().unwrap();
+            assert!(entry.remove("modified").is_some() && entry.remove("mode").is_some());
+        }
+        std::fs::write(index, read.to_string()).unwrap();
+    }
+    let (mode, _, asked) = tool().await;
+    assert_eq!((mode, asked.contains(&"get app/bin/tool".to_owned())), (0o750, true));
+}
+
+#[tokio::test]
+async fn mode_of_a_file_beside_a_compose_file_is_kept() {
+    let stage = Stage::new(&[("app/c.yml", "services: {}\n"), ("app/tool", "data"), ("app/plain", "data")]);
+    stage.bucket.set_mode("app/tool", 0o750);
+    let Fetched::Compose { beside, .. } = stage.fetch("s3://bucket/app/c.yml").await.unwrap() else { panic!() };
+    let mode = async |path: &str| beside.get(path).await.unwrap().unwrap().mode;
+    assert_eq!((mode("tool").await, mode("plain").await), (Mode::Declared(0o750), Mode::Unknown));
+}
+
+#[test]
+fn unsigned_metadata_has_no_effect_with_a_key() {
+    let state = tempfile::tempdir().unwrap();
+    let paths = Paths::new(state.path(), "/x", "/x");
+    let source = Source::parse("s3://bucket/app/").unwrap();
+    let open = || snapshot::Store::open(&paths, &source).unwrap();
+    let entry = crate::world::ObjectEntry { key: "app/tool".into(), size: 4, etag: "e".into(), modified: Some(1) };
+    let content = Content { bytes: b"data".to_vec(), mode: Mode::Declared(0o777) };
+    let mut store = open();
+    assert_eq!(store.put_object("tool", &entry, &content).unwrap().mode, 0o777);
+    store.save().unwrap();
+    let mut store = open().without_declared_modes();
+    let cached = store.cached("tool", &entry).unwrap();
+    assert_eq!((cached.mode, cached.declared), (0o644, false));
+    assert_eq!(store.put_object("tool", &entry, &content).unwrap().mode, 0o644);
+    assert_eq!(open().cached("tool", &entry).unwrap().mode, 0o777, "the key may be gone again");
+}
+
+#[tokio::test]
 async fn a_file_that_goes_while_the_project_is_read_is_no_end_of_it() {
     let stage = Stage::new(&[("app/a", "1"), ("app/b", "1")]);
     let gone = Error::new(Cause::SourceNotFound, "app/b does not exist");
@@ -174,7 +235,7 @@ async fn what_a_compose_file_names_comes_from_beside_it() {
         ("secret", "s"),
     ]);
     let Fetched::Compose { beside, .. } = stage.fetch("s3://bucket/app/c.yml").await.unwrap() else { panic!() };
-    assert_eq!(beside.get("./env/web.env").await.unwrap().as_deref(), Some(&b"A=1"[..]));
+    assert_eq!(beside.get("./env/web.env").await.unwrap().unwrap().bytes, b"A=1");
     assert_eq!(beside.get("env/none.env").await.unwrap(), None);
     assert_eq!(beside.list("env").await.unwrap(), ["env/db.env", "env/web.env"]);
     for outside in ["../secret", "/etc/shadow"] {
@@ -201,7 +262,7 @@ async fn files_of_this_machine_are_sources_too() {
     let Fetched::Compose { beside, .. } = stage.fetch(&format!("file://{root}/app/compose.yaml")).await.unwrap() else {
         panic!()
     };
-    assert_eq!(beside.get("bootstrap/1.sh").await.unwrap().as_deref(), Some(&b"#!/bin/sh\n"[..]));
+    assert_eq!(beside.get("bootstrap/1.sh").await.unwrap().unwrap().bytes, b"#!/bin/sh\n");
     assert_eq!(beside.list(".").await.unwrap().len(), 3);
 
     std::os::unix::fs::symlink("/etc/passwd", dir.path().join("app/passwd")).unwrap();

@@ -10,7 +10,7 @@ use std::{
 use super::unknown;
 use crate::{
     compose::{Disk, Files, Project},
-    manifest::bound_beside,
+    manifest::{bound_beside, extension::Extension},
 };
 
 /// The files of this machine, and what the loader has asked for of them.
@@ -33,7 +33,7 @@ impl Asked {
     }
 
     /// The files and folders that a run asks for besides the compose file itself.
-    pub fn beside(&self, compose: &str, projects: &[Project]) -> Beside {
+    pub fn beside(&self, compose: &str, projects: &[Project], extensions: &[Extension]) -> Beside {
         let files = self.files.borrow();
         let mut beside = Beside { files: files.keys().cloned().collect(), folders: BTreeSet::new() };
         let here: BTreeSet<&str> = files.iter().filter(|(_, there)| **there).map(|(path, _)| path.as_str()).collect();
@@ -50,6 +50,8 @@ impl Asked {
             }
             beside.files.insert(path);
         }
+        let owned = extensions.iter().flat_map(|extension| &extension.host.files);
+        beside.files.extend(owned.map(|file| file.path.clone()));
         beside.files.remove(compose);
         beside
     }

@@ -1,5 +1,6 @@
 //! `x-rolecall`: what a host needs beyond Compose, typed.
 
+mod host_files;
 mod mirrors;
 mod package;
 
@@ -14,6 +15,7 @@ use super::{
     variables::Reference,
 };
 use crate::compose::{self, node::Node};
+pub use host_files::HostFile;
 pub use mirrors::{Mirror, Mirrors};
 
 /// How long services may take to become ready, unless `ready.timeout` says otherwise.
@@ -63,6 +65,8 @@ pub struct HostSettings {
     pub packages: Vec<String>,
     /// How the engine is installed and set up.
     pub docker: DockerSettings,
+    /// Mode and owner of files of the project.
+    pub files: Vec<HostFile>,
     /// Each service gets `<dir>/<service>:/host`.
     pub containers_dir: Option<PathBuf>,
     /// Whether replaced images are removed once the new ones are ready.
@@ -128,7 +132,7 @@ impl DockerSettings {
 }
 
 const KEYS: &[&str] = &["variables", "roles", "host", "registries", "ready"];
-const HOST_KEYS: &[&str] = &["upgrade", "packages", "docker", "containers-dir", "prune"];
+const HOST_KEYS: &[&str] = &["upgrade", "packages", "docker", "files", "containers-dir", "prune"];
 const DOCKER_KEYS: &[&str] = &["install", "archive", "data-root", "registry-mirrors", "daemon"];
 const UPGRADES: &[(&str, Upgrade)] =
     &[("none", Upgrade::None), ("security", Upgrade::Security), ("full", Upgrade::Full)];
@@ -198,6 +202,7 @@ fn host_settings(node: &Node, faults: &mut Faults) -> HostSettings {
             faults.push(at.fault(format!("x-rolecall.host.packages[{index}]"), format!("'{name}' {why}")));
         }
     }
+    host.files = host_files::read(&section, faults);
     host.prune = section.flag("prune", faults).unwrap_or_default();
     host.containers_dir = section.text("containers-dir", faults).map(PathBuf::from);
     if let (Some(dir), Some(at)) = (&host.containers_dir, section.get("containers-dir"))

@@ -11,7 +11,7 @@ use std::{
 use crate::{
     compose::{Disk, Files},
     error::{Error, Result},
-    fetch::Snapshot,
+    fetch::{Content, Snapshot},
 };
 
 /// What was fetched: a mirrored folder, or a single compose file and what it named beside it; or a folder of this machine.
@@ -21,7 +21,7 @@ pub enum Gathered {
     /// A folder of this machine, as `rolecall validate` reads it.
     Local(Local),
     /// Content by path, relative to the compose file.
-    Single(BTreeMap<String, Vec<u8>>),
+    Single(BTreeMap<String, Content>),
 }
 
 impl Gathered {
@@ -32,7 +32,7 @@ impl Gathered {
     pub fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
         match self {
             Self::Folder(snapshot) => snapshot.read(path),
-            Self::Single(files) => Ok(files.get(path).cloned()),
+            Self::Single(files) => Ok(files.get(path).map(|content| content.bytes.clone())),
             Self::Local(local) => {
                 let file = local.dir.join(path);
                 Disk.read(&file).map_err(|err| Error::io("read", &file, &err))
@@ -46,6 +46,15 @@ impl Gathered {
             Self::Folder(snapshot) => Box::new(snapshot.files.keys().map(String::as_str)),
             Self::Single(files) => Box::new(files.keys().map(String::as_str)),
             Self::Local(local) => Box::new(local.paths().iter().map(String::as_str)),
+        }
+    }
+
+    /// Whether there is a file at a path.
+    pub fn has_file(&self, path: &str) -> bool {
+        match self {
+            Self::Folder(snapshot) => snapshot.files.contains_key(path),
+            Self::Single(files) => files.contains_key(path),
+            Self::Local(local) => local.dir.join(path).is_file(),
         }
     }
 

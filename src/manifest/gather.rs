@@ -17,7 +17,7 @@ use super::{
 use crate::{
     compose::Project,
     error::{Cause, Error, Result},
-    fetch::{Beside, Snapshot},
+    fetch::{Beside, Content, Snapshot},
     redact::Secret,
 };
 
@@ -45,7 +45,7 @@ impl<'a> Gathering<'a> {
         (name, bytes): (String, Vec<u8>),
         beside: Beside,
     ) -> Self {
-        let files = Gathered::Single(BTreeMap::from([(name.clone(), bytes)]));
+        let files = Gathered::Single(BTreeMap::from([(name.clone(), bytes.into())]));
         let missing = Missing { beside, asked: BTreeSet::new(), refused: BTreeMap::new() };
         let mut gathering = Self { around, reading, files, named: vec![name], missing: Some(missing) };
         let dir = gathering.reading.dir.clone();
@@ -100,13 +100,16 @@ impl<'a> Gathering<'a> {
         }
     }
 
-    /// Fetches the files and folders that containers of the project mount from beside a single compose file.
+    /// Fetches the files and folders that containers of the project mount from beside a single compose file, and the files
+    /// that the host gives a mode or an owner.
     ///
     /// # Errors
     /// One that cannot be read.
-    pub(super) async fn fetch_bound(&mut self, project: &Project) -> Result<()> {
+    pub(super) async fn fetch_bound(&mut self, project: &Project, extension: &Extension) -> Result<()> {
         let (Some(missing), Gathered::Single(_)) = (&self.missing, &self.files) else { return Ok(()) };
-        for path in bound_beside(project, &self.reading.dir) {
+        let mut paths = bound_beside(project, &self.reading.dir);
+        paths.extend(extension.host.files.iter().map(|file| file.path.clone()));
+        for path in paths {
             fetch_beside(&path, &mut self.files, &missing.beside).await?;
         }
         Ok(())
@@ -164,7 +167,7 @@ struct Missing {
 impl Missing {
     /// What was found of the files that were missed. A role that may not list the bucket gets 403 for a key that is
     /// missing.
-    async fn fetch(&mut self, missed: BTreeSet<String>) -> Result<BTreeMap<String, Vec<u8>>> {
+    async fn fetch(&mut self, missed: BTreeSet<String>) -> Result<BTreeMap<String, Content>> {
         let new: Vec<String> = missed.into_iter().filter(|path| self.asked.insert(path.clone())).collect();
         let all = new.iter().map(async |path| (path.clone(), self.beside.get(path).await));
         let mut found = BTreeMap::new();
@@ -204,7 +207,7 @@ async fn fetch_beside(path: &str, files: &mut Gathered, beside: &Beside) -> Resu
 }
 
 /// A file that may be there. A role that may not list the bucket gets 403 for a key that is missing.
-async fn optional(beside: &Beside, path: &str) -> Result<Option<Vec<u8>>> {
+async fn optional(beside: &Beside, path: &str) -> Result<Option<Content>> {
     match beside.get(path).await {
         Err(err) if err.cause == Cause::SourceDenied => Ok(None),
         other => other,

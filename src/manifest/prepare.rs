@@ -87,10 +87,24 @@ pub async fn prepare(around: Around<'_>, fetched: Fetched) -> Result<Prepared> {
     let values = variables::resolve(world, retry, facts, &input.trust, &extension.variables);
     let (values, registry_auths) = futures_util::future::try_join(values, registry_auths(around, &extension)).await?;
     let project = gathering.load(&extension, &values).await?;
-    gathering.fetch_bound(&project).await?;
+    gathering.fetch_bound(&project, &extension).await?;
     let (dir, files) = gathering.finish()?;
+    let files = files.map(|files| with_modes(files, &extension));
     let manifest = Manifest { project: Some(Rc::new(project)), extension, scripts, values };
     Ok(Prepared { manifest, dir, files, registry_auths })
+}
+
+/// The files with the modes of `x-rolecall.host.files`.
+fn with_modes(files: Rc<Snapshot>, extension: &Extension) -> Rc<Snapshot> {
+    let modes: Vec<_> = extension.host.files.iter().filter_map(|file| Some((&file.path, file.mode?))).collect();
+    if modes.is_empty() {
+        return files;
+    }
+    let mut files = Rc::unwrap_or_clone(files);
+    for (path, mode) in modes {
+        files.set_mode(path, mode);
+    }
+    Rc::new(files)
 }
 
 pub(super) fn open(around: Around<'_>, fetched: Fetched) -> Result<Opened<'_>> {
@@ -182,7 +196,7 @@ pub(super) fn snapshot_of(around: Around<'_>, files: Gathered) -> Result<Option<
     match files {
         Gathered::Folder(snapshot) => Ok(Some(snapshot)),
         Gathered::Single(files) => {
-            let files = files.iter().map(|(path, body)| (path.as_str(), body.as_slice()));
+            let files = files.iter().map(|(path, content)| (path.as_str(), content.clone()));
             Ok(Some(Rc::new(fetch::of_files(around.paths, &around.input.source, files)?)))
         }
         // A run is never made of one.

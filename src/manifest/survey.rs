@@ -51,7 +51,7 @@ pub async fn survey(around: Around<'_>, fetched: Fetched) -> Result<Survey> {
     let (projects, values) = known(around, &mut roles).await?;
     let fickle = roles.fickle(&projects, &values).await;
     for project in &projects {
-        gathering.fetch_bound(project).await?;
+        gathering.fetch_bound(project, &extension).await?;
     }
     let (dir, files) = gathering.finish()?;
     let manifest = Manifest { project: None, extension, scripts, values };

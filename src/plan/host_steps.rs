@@ -7,7 +7,7 @@ use super::{
     ports::{self, PortCheck},
 };
 use crate::manifest::{
-    extension::{HostSettings, Upgrade},
+    extension::{HostFile, HostSettings, Upgrade},
     prepare::Prepared,
 };
 
@@ -52,12 +52,25 @@ pub fn host_steps(prepared: &Prepared, instance: &str, upgraded: Upgrade) -> Pla
     let foreign = Action::Foreign(instance.to_owned());
     before = vec![plan.add(Step::new("foreign", instance, STOP, foreign), before)];
     before.extend(files);
+    before.extend(owners(&mut plan, prepared, before.clone()));
     for script in &prepared.manifest.scripts {
         let input = format!("{instance}\0{}", script.sha256);
         let step = Step::new(format!("script:{}", script.name), &input, SCRIPT, Action::Script(script.clone()));
         before = vec![plan.add(step, before)];
     }
     plan
+}
+
+/// Owners of files of the project, once the files are there and the packages that may create users.
+fn owners(plan: &mut Plan, prepared: &Prepared, needs: Vec<Index>) -> Option<Index> {
+    let all = prepared.manifest.extension.host.files.iter();
+    let files: Vec<HostFile> = all.filter(|file| file.owner.is_some() || file.group.is_some()).cloned().collect();
+    if files.is_empty() {
+        return None;
+    }
+    let input = format!("{}\0{files:?}", prepared.dir.display());
+    let action = Action::Owners { dir: prepared.dir.clone(), files };
+    Some(plan.add(Step::new("owners", &input, FILES, action), needs))
 }
 
 /// Upgrade, packages and engine, one after the other; the last of them.

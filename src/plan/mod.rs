@@ -44,7 +44,7 @@ use crate::{
     fetch::Snapshot,
     manifest::{
         Script,
-        extension::{DockerSettings, Upgrade},
+        extension::{DockerSettings, HostFile, Upgrade},
     },
     plan::{
         grace::Grace, images::ImageNeed, networks::NetworkDesired, ports::PortCheck, reconcile::Existing,
@@ -96,6 +96,10 @@ impl Step {
     pub fn describe(&self) -> String {
         match &self.action {
             Action::Project { dir, .. } => format!("bring {} up to date", dir.display()),
+            Action::Owners { files, .. } => {
+                let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
+                format!("set the owners of {}", paths.join(", "))
+            }
             Action::Upgrade(which) => format!("upgrade packages ({})", which.word()),
             Action::Packages(names) => format!("install {}", names.join(", ")),
             Action::Docker(_) => "install, set up and start docker".to_owned(),
@@ -135,6 +139,13 @@ pub enum Action {
         dir: PathBuf,
         /// What belongs there.
         files: Rc<Snapshot>,
+    },
+    /// Gives files of the project to their owners.
+    Owners {
+        /// The folder of the project.
+        dir: PathBuf,
+        /// The files.
+        files: Vec<HostFile>,
     },
     /// Upgrades packages, once per instance.
     Upgrade(Upgrade),

@@ -3,6 +3,7 @@
 mod classes;
 mod engine;
 mod files;
+mod modes;
 mod owner;
 mod ready;
 mod trust;

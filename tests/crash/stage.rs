@@ -132,7 +132,11 @@ networks: {{ front: {{}}, back: {{}} }}
 volumes: {{ data: {{}} }}
 configs: {{ site: {{ file: ./site.conf }} }}
 secrets: {{ token: {{ file: ./token }} }}
-x-rolecall: {{ host: {{ prune: true, containers-dir: \"{1}\" }} }}
+x-rolecall:
+  host:
+    prune: true
+    containers-dir: \"{1}\"
+    files: [{{ path: html/index.html, mode: 0640, owner: 1000, group: root }}]
 ",
             self.registry.server.addr,
             self.bed.path("containers").display()

@@ -20,6 +20,8 @@ pub struct Version {
     pub id: String,
     pub body: Vec<u8>,
     pub etag: String,
+    /// Headers after `x-amz-meta-`.
+    pub metadata: BTreeMap<String, String>,
 }
 
 /// A bucket.
@@ -66,11 +68,17 @@ impl Store {
 
     /// Stores a new version of an object; its version id.
     pub fn put(&mut self, bucket: &str, key: &str, body: impl Into<Vec<u8>>) -> String {
+        self.put_with(bucket, key, body, &[])
+    }
+
+    /// The same with metadata.
+    pub fn put_with(&mut self, bucket: &str, key: &str, body: impl Into<Vec<u8>>, metadata: &[(&str, &str)]) -> String {
         let body = body.into();
+        let metadata = metadata.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let versions = self.bucket(bucket).objects.entry(key.to_owned()).or_default();
         let id = format!("v{}", versions.len() + 1);
         let etag = hex::encode(&Sha256::digest(&body)[..16]);
-        versions.push(Version { id: id.clone(), body, etag });
+        versions.push(Version { id: id.clone(), body, etag, metadata });
         id
     }
 
@@ -173,7 +181,10 @@ fn get(bucket: &Bucket, key: &str, request: &Request) -> Result<Reply, Refused> 
     if request.header("if-none-match").is_some_and(|known| known.trim_matches('"') == version.etag) {
         return Ok(Reply::new(304, "").with("etag", etag));
     }
-    Ok(Reply::new(200, version.body.clone())
+    let reply = Reply::new(200, version.body.clone());
+    let metadata = version.metadata.iter();
+    let reply = metadata.fold(reply, |reply, (name, value)| reply.with(&format!("x-amz-meta-{name}"), value));
+    Ok(reply
         .with("etag", etag)
         .with("x-amz-version-id", &version.id)
         .with("content-type", "binary/octet-stream")
@@ -205,9 +216,11 @@ fn list(name: &str, bucket: &Bucket, request: &Request, page: usize) -> Reply {
         let version = &versions[versions.len() - 1];
         let _ = write!(
             items,
-            "<Contents><Key>{}</Key><LastModified>2026-11-20T08:00:00.000Z</LastModified><ETag>&quot;{}&quot;</ETag>\
-             <Size>{}</Size><StorageClass>STANDARD</StorageClass></Contents>",
+            "<Contents><Key>{}</Key><LastModified>2026-11-20T08:{:02}:{:02}.000Z</LastModified>\
+             <ETag>&quot;{}&quot;</ETag><Size>{}</Size><StorageClass>STANDARD</StorageClass></Contents>",
             escape(key),
+            versions.len() / 60 % 60,
+            versions.len() % 60,
             version.etag,
             version.body.len()
         );

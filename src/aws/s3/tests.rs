@@ -164,6 +164,19 @@ async fn bodies_are_bounded_and_complete() {
 }
 
 #[tokio::test]
+async fn mode_is_taken_from_the_metadata_of_the_answer() {
+    for (header, text, mode) in [
+        ("x-amz-meta-mode", "33261", Some(0o755)),
+        ("x-amz-meta-file-permissions", "0640", Some(0o640)),
+        ("x", "0755", None),
+    ] {
+        let server = Server::start(move |_| Reply::new(200, "hello").header(header, text));
+        let found = store(&server, Env::default()).get(&object("a"), &request(&[])).await.unwrap();
+        assert_eq!(found.mode, mode, "{header}");
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_is_not_what_its_checksum_says_is_broken() {
     // CRC32 of something else.
     let server = Server::start(|_| Reply::new(200, "hello").header("x-amz-checksum-crc32", "AAAAAA=="));
@@ -176,7 +189,7 @@ async fn a_body_that_is_not_what_its_checksum_says_is_broken() {
 async fn a_listing_is_read_to_its_last_page_and_bounded() {
     let page = |key: &str, more: &str| {
         format!(
-            "<ListBucketResult><Contents><Key>{key}</Key><Size>5</Size><ETag>&quot;e&quot;</ETag></Contents>{more}</ListBucketResult>"
+            "<ListBucketResult><Contents><Key>{key}</Key><Size>5</Size><ETag>&quot;e&quot;</ETag><LastModified>1970-01-01T00:00:01.500Z</LastModified></Contents>{more}</ListBucketResult>"
         )
     };
     let server = Server::start(move |request| {
@@ -189,7 +202,7 @@ async fn a_listing_is_read_to_its_last_page_and_bounded() {
     });
     let store = store(&server, Env::default());
     let found = store.list("my.bucket", "p/", &request(&[]), 10).await.unwrap();
-    let entry = |key: &str| ObjectEntry { key: key.into(), size: 5, etag: "e".into() };
+    let entry = |key: &str| ObjectEntry { key: key.into(), size: 5, etag: "e".into(), modified: Some(1500) };
     assert_eq!(found, [entry("p/a"), entry("p/b")]);
     let err = store.list("my.bucket", "p/", &request(&[]), 1).await.unwrap_err();
     assert_eq!(err.cause, Cause::SourceTooLarge);

@@ -9,7 +9,7 @@ fn input(source: &str, roles: &str) -> Input {
 }
 
 fn snapshot(paths: &Paths, input: &Input, text: &str) -> Snapshot {
-    of_files(paths, &input.source, [("compose.yaml", text.as_bytes())]).unwrap()
+    of_files(paths, &input.source, [("compose.yaml", text.as_bytes().to_vec().into())]).unwrap()
 }
 
 fn keep(good: &Good, snapshot: &Snapshot) {

@@ -15,7 +15,7 @@ impl Place {
     fn snapshot(&self, files: &[(&str, &str)]) -> Snapshot {
         let paths = Paths::new(self.dir.path().join("state"), "/x", "/x");
         let source = Source::parse("s3://bucket/app/").unwrap();
-        of_files(&paths, &source, files.iter().map(|(path, text)| (*path, text.as_bytes()))).unwrap()
+        of_files(&paths, &source, files.iter().map(|(path, text)| (*path, text.as_bytes().to_vec().into()))).unwrap()
     }
 
     fn project(&self) -> std::path::PathBuf {
@@ -63,7 +63,7 @@ impl Place {
 
 fn changed(written: &[&str], deleted: &[&str]) -> Changes {
     let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-    Changes { written: owned(written), deleted: owned(deleted) }
+    Changes { written: owned(written), deleted: owned(deleted), ..Changes::default() }
 }
 
 const APP: [(&str, &str); 3] =
@@ -110,6 +110,62 @@ fn an_edited_file_gets_its_content_back_and_keeps_its_mode() {
     assert_eq!(place.install(&APP).unwrap(), changed(&["conf/a/x.conf"], &[]));
     assert_eq!(place.text("conf/a/x.conf").as_deref(), Some("x"));
     assert_eq!(std::fs::metadata(place.file("conf/a/x.conf")).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn declared_mode_is_set_in_place_and_put_back() {
+    let place = Place::new();
+    let files = [("bin/tool", "elf"), ("compose.yaml", "services: {}\n")];
+    place.install(&files).unwrap();
+    let tool = || std::fs::metadata(place.file("bin/tool")).unwrap();
+    let chmod = |mode| std::fs::set_permissions(place.file("bin/tool"), std::fs::Permissions::from_mode(mode)).unwrap();
+    let mut executable = place.snapshot(&files);
+    executable.set_mode("bin/tool", 0o755);
+    let set = Changes { modes: vec!["bin/tool".into()], ..Changes::default() };
+    assert_eq!(preview(&executable, &place.project()).unwrap(), set);
+    let before = tool().ino();
+    let made = install(&executable, &place.project()).unwrap();
+    assert_eq!((&made, made.to_string().as_str()), (&set, "0 files written, 0 deleted, 1 modes set"));
+    assert_eq!((tool().mode() & 0o7777, tool().ino()), (0o755, before), "a container that mounts it sees it");
+    assert!(install(&executable, &place.project()).unwrap().none());
+
+    // A declared mode is put back, also with new content.
+    chmod(0o600);
+    assert_eq!(install(&executable, &place.project()).unwrap(), set);
+    assert_eq!(tool().mode() & 0o7777, 0o755);
+    chmod(0o600);
+    let mut newer = place.snapshot(&[("bin/tool", "elf 2"), files[1]]);
+    newer.set_mode("bin/tool", 0o755);
+    assert_eq!(install(&newer, &place.project()).unwrap(), changed(&["bin/tool"], &[]));
+    assert_eq!(tool().mode() & 0o7777, 0o755);
+
+    // Once it is not declared any more, the file has its own mode again, and then one that an operator sets.
+    let plain = place.snapshot(&[("bin/tool", "elf 2"), files[1]]);
+    assert_eq!(install(&plain, &place.project()).unwrap(), set);
+    assert_eq!(tool().mode() & 0o7777, 0o644);
+    chmod(0o700);
+    assert!(install(&plain, &place.project()).unwrap().none());
+    assert_eq!(tool().mode() & 0o7777, 0o700);
+}
+
+#[test]
+fn mode_is_never_set_through_a_link() {
+    let place = Place::new();
+    let outside = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(outside.path(), "elf").unwrap();
+    std::fs::set_permissions(outside.path(), std::fs::Permissions::from_mode(0o600)).unwrap();
+    place.install(&[("tool", "elf")]).unwrap();
+    std::fs::remove_file(place.file("tool")).unwrap();
+    symlink(outside.path(), place.file("tool")).unwrap();
+    let mut executable = place.snapshot(&[("tool", "elf")]);
+    executable.set_mode("tool", 0o755);
+    assert_eq!(install(&executable, &place.project()).unwrap(), changed(&["tool"], &[]), "it is replaced");
+    assert_eq!(std::fs::metadata(outside.path()).unwrap().permissions().mode() & 0o777, 0o600);
+    let tree = Tree::open(&place.project()).unwrap().unwrap();
+    std::fs::remove_file(place.file("tool")).unwrap();
+    symlink(outside.path(), place.file("tool")).unwrap();
+    assert!(tree.set_mode("tool", 0o755).is_err());
+    assert_eq!(std::fs::metadata(outside.path()).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
 #[test]

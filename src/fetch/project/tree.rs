@@ -15,6 +15,7 @@ use rustix::{
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
+use super::Owner;
 use crate::error::{Cause, Error, Result};
 
 /// State of a file by which a change is seen without reading it.
@@ -132,6 +133,32 @@ impl Tree {
         stat.map(|stat| Stamp::of(&stat)).map_err(|err| self.failed("look at", path, err))
     }
 
+    /// Sets the mode of the regular file at a path.
+    pub(super) fn set_mode(&self, path: &str, mode: u32) -> Result<Stamp> {
+        self.change("set the mode of", path, |file| rustix::fs::fchmod(file, Mode::from(mode & 0o777)))
+    }
+
+    /// Gives the regular file at a path to somebody.
+    pub(super) fn give(&self, path: &str, owner: Owner) -> Result<()> {
+        let Owner { user, group } = owner;
+        let give = |file: &OwnedFd| rustix::fs::fchown(file, user.map(Uid::from_raw), group.map(Gid::from_raw));
+        self.change("set the owner of", path, give).map(drop)
+    }
+
+    fn change(&self, what: &str, path: &str, change: impl Fn(&OwnedFd) -> Result<(), Errno>) -> Result<Stamp> {
+        let failed = |err| self.failed(what, path, err);
+        let (dir, name) = self.parent(path, false)?.ok_or_else(|| failed(Errno::NOENT))?;
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let file = rustix::fs::openat(&dir, name, flags, Mode::empty()).map_err(failed)?;
+        let stat = rustix::fs::fstat(&file).map_err(failed)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(failed(Errno::INVAL));
+        }
+        change(&file).map_err(failed)?;
+        rustix::fs::fsync(&file).map_err(failed)?;
+        rustix::fs::fstat(&file).map(|stat| Stamp::of(&stat)).map_err(failed)
+    }
+
     fn copy(&self, path: &str, dir: &OwnedFd, name: &str, staged: &Staged, from: &str) -> Result<()> {
         let temporary = format!(".rolecall-{}", std::process::id());
         let copied = (|| {
@@ -242,6 +269,11 @@ impl Tree {
 }
 
 impl Stamp {
+    pub(super) fn belongs_to(&self, owner: Owner) -> bool {
+        let (user, group) = self.owner;
+        owner.user.is_none_or(|wanted| wanted == user) && owner.group.is_none_or(|wanted| wanted == group)
+    }
+
     fn of(stat: &rustix::fs::Stat) -> Self {
         Self {
             size: u64::try_from(stat.st_size).unwrap_or_default(),

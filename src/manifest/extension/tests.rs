@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use super::*;
 use crate::{error::Cause, manifest};
 
-fn read(extension: &str) -> crate::error::Result<Extension> {
+pub(super) fn read(extension: &str) -> crate::error::Result<Extension> {
     let text = format!("services: {{ app: {{ image: a }} }}\nx-rolecall:\n{extension}");
     let files = BTreeMap::from([(PathBuf::from("/p/compose.yaml"), text.into_bytes())]);
     let reading = manifest::Reading { dir: "/p".into(), ..manifest::Reading::default() };

@@ -7,6 +7,7 @@
 
 mod binds;
 mod containers;
+mod host_files;
 mod pins;
 mod scripts;
 pub mod subnets;
@@ -48,8 +49,17 @@ pub struct Subject<'a> {
 type Check = fn(&Subject<'_>, &mut Findings);
 
 /// All of them. Those further down may rely on nothing that those before have found right.
-const CHECKS: &[Check] =
-    &[attributes, extensions, binds::binds, containers::check, variables, host_ports, listeners, scripts::check];
+const CHECKS: &[Check] = &[
+    attributes,
+    extensions,
+    binds::binds,
+    host_files::check,
+    containers::check,
+    variables,
+    host_ports,
+    listeners,
+    scripts::check,
+];
 
 /// Checks a project.
 pub fn check(subject: &Subject<'_>) -> Findings {

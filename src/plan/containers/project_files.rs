@@ -128,14 +128,14 @@ mod tests {
     };
 
     fn files(all: &[(&str, &str)]) -> BTreeMap<String, File> {
-        let file = |sum: &str| File { sha256: sum.to_owned(), size: 1, mode: 0o644 };
+        let file = |sum: &str| File { sha256: sum.to_owned(), size: 1, mode: 0o644, declared: false };
         all.iter().map(|(path, sum)| ((*path).to_owned(), file(sum))).collect()
     }
 
     /// What the service mounts whose volumes are these, of a project with these files, of which one is changing.
     fn mounted(volumes: &str, all: &[(&str, &str)], changing: &[&str]) -> ProjectFiles {
         let written = changing.iter().map(|path| (*path).to_owned()).collect();
-        let changes = Changes { written, deleted: Vec::new() };
+        let changes = Changes { written, ..Changes::default() };
         let fetched = Fetched { dir: "/project".into(), files: files(all), changes };
         let options = Options { fetched: &fetched, ..options((1, 41)) };
         let text = format!("services: {{ web: {{ image: x, volumes: [{volumes}] }} }}");
