@@ -31,6 +31,8 @@ fn docker_is_installed_set_up_and_taken_back_when_it_does_not_start() {
         "[role=web] json-file"
     );
     assert_eq!(machine.sh("systemctl show -P NRestarts docker; systemctl is-enabled docker").trim(), "0\nenabled");
+    // Debian 12 has Compose 1 alone, which is no plugin of Docker's command line.
+    machine.sh("! command -v docker-compose");
     let started = || machine.sh("systemctl show -P ExecMainStartTimestampMonotonic docker");
     let first = started();
 
@@ -68,6 +70,43 @@ fn docker_is_installed_set_up_and_taken_back_when_it_does_not_start() {
         done.text
     );
     assert_eq!(machine.sh("cat /etc/docker/daemon.json"), "{\n \"a\": oops\n}\n");
+}
+
+/// A repository of the machine's own with a package `docker-compose`: a plugin whose preinst ends with this code.
+const COMPOSE: &str = r#"set -eu
+apt-get update >/dev/null; apt-get install -y --no-install-recommends dpkg-dev >/dev/null 2>&1
+rm -rf /srv/p /srv/repo; mkdir -p /srv/p/DEBIAN /srv/p/usr/libexec/docker/cli-plugins /srv/repo
+printf 'Package: docker-compose\nVersion: 2.26.1-4\nArchitecture: all\nMaintainer: test <t@t>\nDescription: test\n' >/srv/p/DEBIAN/control
+printf '#!/bin/sh\nexit CODE\n' >/srv/p/DEBIAN/preinst
+cat >/srv/p/usr/libexec/docker/cli-plugins/docker-compose <<'END'
+#!/bin/sh
+case $1 in
+docker-cli-plugin-metadata) echo '{"SchemaVersion":"0.1.0","Vendor":"test","Version":"v2.26.1"}' ;;
+*) echo 'Docker Compose version 2.26.1' ;;
+esac
+END
+chmod 755 /srv/p/DEBIAN/preinst /srv/p/usr/libexec/docker/cli-plugins/docker-compose
+dpkg-deb --root-owner-group --build /srv/p /srv/repo/docker-compose.deb >/dev/null
+cd /srv/repo; dpkg-scanpackages . 2>/dev/null >Packages
+echo 'deb [trusted=yes] file:/srv/repo ./' >/etc/apt/sources.list.d/test.list; apt-get update >/dev/null"#;
+
+#[test]
+fn compose_plugin_comes_with_the_engine() {
+    let machine = Machine::start("plugin");
+    // One that cannot be installed fails nothing, and leaves a package manager that works.
+    machine.sh(&COMPOSE.replace("CODE", "1"));
+    let done = machine.agent("docker {}");
+    assert!(done.text.contains("outcome: false Changed(\"installed docker.io\") true"), "{}", done.text);
+    assert!(done.text.contains("the compose plugin of docker was not installed: could not install"), "{}", done.text);
+    machine.sh("test -z \"$(dpkg --audit)\"; ! docker compose version 2>/dev/null");
+    // An engine that is there is left as it is.
+    machine.sh(&COMPOSE.replace("CODE", "0"));
+    let done = machine.agent("docker {}");
+    assert!(done.text.contains("outcome: true Unchanged true"), "{}", done.text);
+    machine.sh("! docker compose version 2>/dev/null; apt-get purge -y docker.io >/dev/null 2>&1");
+    let done = machine.agent("docker {}");
+    assert!(done.text.contains("outcome: false Changed(\"installed docker.io\") true"), "{}", done.text);
+    assert_eq!(machine.sh("docker compose version").trim(), "Docker Compose version 2.26.1");
 }
 
 #[test]

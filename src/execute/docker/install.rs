@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
+use futures_util::future::join;
 use tracing::info;
 use url::Url;
 
@@ -59,7 +60,9 @@ impl Docker {
         if booted {
             self.enabled().await?;
         }
-        self.start(false).await.map_err(|mut err| {
+        // Beside the start of the engine, which takes as long.
+        let (started, ()) = join(self.start(false), self.install_plugin()).await;
+        started.map_err(|mut err| {
             err.message = format!("{what} was installed, but {}", err.message);
             err
         })?;

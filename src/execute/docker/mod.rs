@@ -4,6 +4,7 @@ mod accepted;
 mod daemon_json;
 mod install;
 mod key;
+mod plugin;
 mod start;
 
 use std::{path::PathBuf, rc::Rc, time::Duration};

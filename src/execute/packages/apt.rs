@@ -88,9 +88,10 @@ fn parse_installed(text: &str, provided: bool) -> BTreeSet<(String, Option<Strin
     found
 }
 
-pub(super) async fn offers(machine: &Machine, name: &str) -> Result<bool> {
+pub(super) async fn candidate(machine: &Machine, name: &str) -> Result<Option<String>> {
     let policy = machine.ask(["apt-cache", "policy", name]).await?.stdout;
-    Ok(policy.lines().any(|line| line.trim().strip_prefix("Candidate: ").is_some_and(|v| v != "(none)")))
+    let version = policy.lines().find_map(|line| line.trim().strip_prefix("Candidate: "));
+    Ok(version.filter(|version| *version != "(none)").map(str::to_owned))
 }
 
 pub(super) async fn refresh(machine: &Machine) -> Result<()> {

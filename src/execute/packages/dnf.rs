@@ -45,9 +45,11 @@ pub(super) async fn missing(machine: &Machine, names: &[String]) -> Result<Vec<S
     Ok(missing)
 }
 
-pub(super) async fn offers(machine: &Machine, name: &str) -> Result<bool> {
-    let query = dnf(machine, &["repoquery", "--queryformat", "%{name}\\n", name]);
-    Ok(machine.run(query, &mut |_| ()).await?.stdout.lines().any(|line| line.trim() == name))
+pub(super) async fn candidate(machine: &Machine, name: &str) -> Result<Option<String>> {
+    let query = dnf(machine, &["repoquery", "--latest-limit=1", "--queryformat", "%{name} %{version}\\n", name]);
+    let found = machine.run(query, &mut |_| ()).await?.stdout;
+    let version = found.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(' '));
+    Ok(version.map(str::to_owned))
 }
 
 pub(super) async fn install(machine: &Machine, names: &[String]) -> Result<()> {

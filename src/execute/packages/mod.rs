@@ -81,9 +81,14 @@ impl<'a> Packages<'a> {
 
     /// Whether the distribution offers a package, as far as its lists are here.
     pub async fn offers(&self, name: &str) -> Result<bool> {
+        Ok(self.candidate(name).await?.is_some())
+    }
+
+    /// The version of a package that would be installed, as far as its lists are here.
+    pub async fn candidate(&self, name: &str) -> Result<Option<String>> {
         match self.kind {
-            Kind::Apt => apt::offers(self.machine, name).await,
-            Kind::Dnf => dnf::offers(self.machine, name).await,
+            Kind::Apt => apt::candidate(self.machine, name).await,
+            Kind::Dnf => dnf::candidate(self.machine, name).await,
         }
     }
 
