@@ -1,5 +1,7 @@
 //! The same against moto: somebody else's reading of the API.
 
+use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
+
 use crate::support::{bed::Bed, moto::Moto};
 
 fn bed() -> (Bed, Moto) {
@@ -32,6 +34,31 @@ fn a_project_is_mirrored_from_moto() {
     moto.put("bucket", "app/files/data.txt", "data\n");
     bed.imds.tag("Bootstrap", "s3://bucket/app/");
     bed.rolecall(&["plan"]).ready().prints("10-first.sh").prints("20-second.sh");
+}
+
+#[test]
+fn mode_in_metadata_of_moto_reaches_the_host() {
+    let mut bed = Bed::new();
+    let moto = Moto::start();
+    bed.agent = bed.agent.env("AWS_ENDPOINT_URL", moto.url());
+    let compose = "services: { web: { image: 'rolecall-test/web:1' } }\nx-rolecall: { ready: { stable: 300ms } }\n";
+    moto.put("bucket", "app/compose.yaml", compose);
+    moto.put("bucket", "app/tool", "data");
+    bed.imds.tag("Bootstrap", "s3://bucket/app/");
+    let mode = || fs::metadata(bed.agent.state.join("projects/app/tool")).unwrap().permissions().mode() & 0o777;
+    bed.run().ready();
+    assert_eq!(mode(), 0o644);
+    // Times in a listing have no fractions of seconds.
+    std::thread::sleep(Duration::from_millis(1100));
+    let copy = [
+        ("x-amz-copy-source", "/bucket/app/tool"),
+        ("x-amz-metadata-directive", "REPLACE"),
+        ("x-amz-meta-mode", "0755"),
+    ];
+    moto.ask("s3", "PUT", "/bucket/app/tool", &copy, "");
+    bed.run().ready().says("0 files written, 0 deleted, 1 modes set");
+    assert_eq!(mode(), 0o755);
+    bed.run().ready().says("nothing to do");
 }
 
 #[test]

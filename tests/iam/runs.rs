@@ -40,6 +40,7 @@ x-rolecall:
     OBJECT: s3://rolecall-named/object
     PINNED: s3://rolecall-named/pinned?versionId=v1
   registries: [{{ auth: 's3://rolecall-named/dockercfg' }}]
+  host: {{ files: [{{ path: tool, mode: 0755 }}] }}
 "
     );
     vec![
@@ -47,6 +48,7 @@ x-rolecall:
         ("web.env", "A=1\n".to_owned()),
         ("conf/a", "1".to_owned()),
         ("conf/b", "2".to_owned()),
+        ("tool", "3".to_owned()),
     ]
 }
 
@@ -204,7 +206,7 @@ fn a_run_of_a_single_file_asks_for_what_the_policy_allows_and_for_nothing_else()
     stage.bed.aws.gate(|gate| gate.policy = Some(policy));
     stage.bed.run().ready();
     let seen: BTreeSet<String> = stage.bed.agent.project("app").into_keys().collect();
-    assert_eq!(seen, ["compose.yaml", "conf/a", "conf/b", "web.env"].map(str::to_owned).into());
+    assert_eq!(seen, ["compose.yaml", "conf/a", "conf/b", "tool", "web.env"].map(str::to_owned).into());
 }
 
 #[test]
