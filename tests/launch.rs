@@ -135,6 +135,49 @@ fn containers_carry_the_labels_of_compose_and_ours() {
 }
 
 #[test]
+fn labels_are_those_of_the_compose_of_the_host_and_either_generation_is_up_to_date() {
+    let bed = Bed::new();
+    bed.compose(
+        "shop",
+        "services: { web: { image: \"rolecall-test/web:1\", volumes: [\"./data:/data\"] } }\nx-rolecall: { ready: { stable: 300ms } }\n",
+    );
+    // A Docker CLI with a plugin of this version, or without one.
+    let programs = bed.path("programs");
+    std::fs::create_dir(&programs).unwrap();
+    let path = format!("{}:{}", programs.display(), bed.agent.env["PATH"].to_str().unwrap());
+    let agent = bed.agent.clone().env("PATH", path);
+    let with = |version: &str| {
+        let answer = if version.is_empty() { "exit 1".to_owned() } else { format!("echo {version}") };
+        let docker = programs.join("docker");
+        std::fs::write(&docker, format!("#!/bin/sh\n[ \"$*\" = 'compose version --short' ] || exit 64\n{answer}\n"))
+            .unwrap();
+        std::fs::set_permissions(&docker, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    };
+    let labels = || {
+        let labels = bed.engine().inspect("shop-web-1")["Config"]["Labels"].clone();
+        ["version", "config-hash"].map(|name| labels[format!("com.docker.compose.{name}")].as_str().unwrap().to_owned())
+    };
+    let file = bed.agent.state.join("projects/shop/compose.yaml").display().to_string();
+    let hash = |generation: &str| {
+        let hashed = bed.rolecall(&["config", "--compose", generation, "-f", &file, "--hash", "web"]).ready();
+        hashed.stdout.split_whitespace().last().unwrap().to_owned()
+    };
+    for (before, version, generation, after) in
+        [("2.40.3", "2.40.3", "2", "5.5.0"), ("5.1.0", "5.5.0", "5", "2.29.7"), ("", "5.5.0", "5", "2.40.3")]
+    {
+        with(before);
+        agent.run(&["run"]).ready();
+        assert_eq!(labels(), [version.to_owned(), hash(generation)], "with {before}");
+        let made = bed.engine().inspect("shop-web-1")["Id"].clone();
+        with(after);
+        agent.run(&["run"]).ready().says("nothing to do");
+        assert_eq!(bed.engine().inspect("shop-web-1")["Id"], made);
+        agent.run(&["down", "--all"]).ready();
+    }
+    assert_ne!(hash("2"), hash("5"), "the project shows no difference");
+}
+
+#[test]
 fn attributes_reach_the_engine() {
     let bed = Bed::new();
     let compose = r#"

@@ -9,3 +9,8 @@ pub enum Generation {
     /// Docker Compose 5.5.
     Five,
 }
+
+impl Generation {
+    /// The one that is installed today.
+    pub const NEWEST: Self = Self::Five;
+}

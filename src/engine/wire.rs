@@ -3,6 +3,7 @@
 //! - The path gets the version that was negotiated: bollard 0.21 loses it while it builds the address, so that every
 //!   request would be answered in the engine's newest version, whatever was negotiated.
 //! - The body becomes exactly the JSON that was planned.
+//! - An image is inspected with its manifests, for which bollard has no option.
 //! - Registry credentials become base64 for URLs, as the engine reads them; bollard writes the other alphabet, and the
 //!   engine then pulls without credentials instead of saying so.
 
@@ -24,7 +25,8 @@ pub(super) fn modifier(
     let body = body.map(|body| bytes::Bytes::from(body.to_string()));
     move |request| {
         let (mut parts, original) = request.into_parts();
-        if let Some(uri) = versioned(&parts.uri.to_string(), version).and_then(|uri| uri.parse().ok()) {
+        let uri = versioned(&parts.uri.to_string(), version).map(|uri| with_manifests(uri, version));
+        if let Some(uri) = uri.and_then(|uri| uri.parse().ok()) {
             parts.uri = uri;
         }
         if let Some(auth) = parts.headers.get_mut("x-registry-auth") {
@@ -52,9 +54,27 @@ fn versioned(uri: &str, version: ApiVersion) -> Option<String> {
     Some(format!("{scheme}://{host}/v{version}/{path}"))
 }
 
+/// Asks for the manifests of an image that is inspected, if the engine can tell (Docker 28).
+fn with_manifests(uri: String, version: ApiVersion) -> String {
+    let path = uri.splitn(5, '/').nth(4).unwrap_or_default();
+    let inspects = path.starts_with("images/") && path.ends_with("/json") && path != "images/json";
+    if inspects && version >= ApiVersion(1, 48) { format!("{uri}?manifests=true") } else { uri }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_image_is_inspected_with_its_manifests() {
+        let at = |uri: &str, version| with_manifests(uri.to_owned(), version);
+        let image = "unix://2f61/v1.48/images/r.io/a/b:1/json";
+        assert_eq!(at(image, ApiVersion(1, 48)), format!("{image}?manifests=true"));
+        assert_eq!(at(image, ApiVersion(1, 47)), image);
+        for other in ["unix://2f61/v1.48/images/json", "unix://2f61/v1.48/containers/json"] {
+            assert_eq!(at(other, ApiVersion(1, 48)), other);
+        }
+    }
 
     #[test]
     fn a_path_gets_the_negotiated_version_once() {

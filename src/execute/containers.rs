@@ -39,10 +39,10 @@ pub async fn prepare(engine: &dyn Engine, step: &Step, image: &Image) -> Result<
         (Action::Replace(_), Some(old)) => {
             let name = format!("{}_{}", short(&old.id), desired.name);
             let inherited = engine.inspect_container(&old.id).await?.map(|old| inherited(&old)).unwrap_or_default();
-            create(engine, desired, &name, &desired.body(&image.id, &image.volumes, Some(&inherited))).await
+            create(engine, desired, &name, &desired.body(&image.identity, &image.volumes, Some(&inherited))).await
         }
         (_, Some(existing)) => Ok(existing.id.clone()),
-        (_, None) => create(engine, desired, &desired.name, &desired.body(&image.id, &image.volumes, None)).await,
+        (_, None) => create(engine, desired, &desired.name, &desired.body(&image.identity, &image.volumes, None)).await,
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
     execute::{credentials::Credentials, host_logins},
     image_ref::ImageRef,
     manifest::extension::Mirrors,
-    plan::{PullPolicy, images::ImageNeed},
+    plan::{PullPolicy, image_identity::ImageIdentity, images::ImageNeed},
     redact::hide,
     retry::{Policy, Retry, seconds},
     world::{PullProgress, RegistryLogin, World},
@@ -38,8 +38,8 @@ const PULL: Policy =
 /// An image that the engine has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Image {
-    /// Its id.
-    pub id: String,
+    /// Its id, and what it is known as in labels.
+    pub identity: ImageIdentity,
     /// Paths that it declares as volumes.
     pub volumes: Vec<String>,
     /// The user that its containers run as, where a service names none.
@@ -51,7 +51,7 @@ impl Image {
     pub fn read(image: &Value) -> Self {
         let volumes = image["Config"]["Volumes"].as_object().into_iter().flatten().map(|(path, _)| path.clone());
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        Self { id: text(&image["Id"]), volumes: volumes.collect(), user: text(&image["Config"]["User"]) }
+        Self { identity: ImageIdentity::read(image), volumes: volumes.collect(), user: text(&image["Config"]["User"]) }
     }
 }
 

@@ -20,6 +20,7 @@ use crate::{
     plan::{
         Action, Launch, Plan, PullPolicy, Step,
         containers::{self, Desired},
+        image_identity::ImageIdentity,
         images, labels, launch_steps, limits,
         networks::{self, NetworkAction},
         reconcile::{self, Existing, There},
@@ -84,7 +85,7 @@ pub async fn plan(cx: &Context, extension: &Extension, unit: bool) -> Result<Pla
         started: started(cx, &desired, &containers).await?,
         volumes: seen.volume_names.clone(),
         containers,
-        images: ids(&seen.images),
+        images: seen.images.iter().map(|(name, image)| (name.clone(), ImageIdentity::read(image))).collect(),
         networks: BTreeMap::new(),
         renewed_networks: BTreeSet::new(),
         stopped_by_us: stopped::read(&cx.paths),
@@ -176,10 +177,6 @@ fn unforeseen(launch: &LaunchState, absent: bool, err: Error) -> Result<String> 
     Ok(format!("{}; this plan cannot know whether a script that has not run yet creates it", err.message))
 }
 
-fn ids(of: &BTreeMap<String, Value>) -> BTreeMap<String, String> {
-    of.iter().map(|(name, value)| (name.clone(), value["Id"].as_str().unwrap_or_default().to_owned())).collect()
-}
-
 /// What the engine has of what the project names.
 #[derive(Default)]
 struct Seen {
@@ -259,8 +256,9 @@ pub fn announce(cx: &Context, plan: &Plan) -> Result<()> {
 fn replaced(reconciled: &reconcile::Reconciled, paths: &Paths) -> Vec<String> {
     let steps = reconciled.steps.iter().filter(|s| matches!(s.action, reconcile::Action::Replace(_)));
     let old = steps.filter_map(|s| s.existing.as_ref()).chain(reconciled.remove.iter().map(|(old, _)| old));
-    let image = |c: &Existing| match c.label(labels::IMAGE) {
-        "" => c.image_id.clone(),
+    // A label may name the content of an image, by which it cannot be removed.
+    let image = |c: &Existing| match c.image_id.as_str() {
+        "" => c.label(labels::IMAGE).to_owned(),
         id => id.to_owned(),
     };
     // A list of ids, as version 0.1.0 wrote it. A later format is a map that has `format`.

@@ -9,13 +9,13 @@ use std::{
     time::Duration,
 };
 
-use futures_util::future::try_join;
+use futures_util::future::{join, try_join};
 use serde_json::Value;
 
 use crate::{
-    compose::Project,
+    compose::{Generation, Project},
     error::{Cause, Result},
-    execute::{Context, client_config, file_key},
+    execute::{Context, client_config, compose_plugin, file_key},
     fetch::{Snapshot, project::Changes},
     host::files,
     manifest::{extension::Mirrors, prepare::Prepared},
@@ -41,6 +41,7 @@ pub struct LaunchState {
     /// The instance that launches.
     pub instance: String,
     api: ApiVersion,
+    generation: Generation,
     containers_dir: Option<PathBuf>,
     log_rotation: bool,
     mirrors: Mirrors,
@@ -60,6 +61,7 @@ impl LaunchState {
             api: self.api,
             instance: Some(self.instance.clone()),
             environment_files: Vec::new(),
+            generation: self.generation,
             containers_dir: self.containers_dir.clone(),
             log_rotation: self.log_rotation,
             platform: std::env::var("DOCKER_DEFAULT_PLATFORM").ok().filter(|p| !p.is_empty()),
@@ -102,13 +104,16 @@ pub async fn look(cx: &Context, look: Look<'_>) -> Result<()> {
     let Look { project, prepared, instance, changes, idle, remove_orphans, scripts_pending } = look;
     let engine = cx.world.engine.as_ref();
     let ask = async |_| try_join(engine.version(), engine.info()).await;
-    let (version, info) = if idle {
-        ask(1).await.unwrap_or_default()
-    } else {
-        let answer =
-            cx.retry.run("ask the engine what it is", Policy::SERVICE.budget(Duration::from_secs(60)), ask).await;
-        answer.map_err(|err| err.instead_of_deadline(Cause::EngineUnreachable))?
+    let answer = async {
+        if idle {
+            return Ok(ask(1).await.unwrap_or_default());
+        }
+        let policy = Policy::SERVICE.budget(Duration::from_secs(60));
+        let answer = cx.retry.run("ask the engine what it is", policy, ask).await;
+        answer.map_err(|err| err.instead_of_deadline(Cause::EngineUnreachable))
     };
+    let (answer, generation) = join(answer, compose_plugin::generation(cx.world.host.as_ref())).await;
+    let (version, info) = answer?;
     let has_files = !project.configs.is_empty() || !project.secrets.is_empty() || prepared.files.is_some();
     let project_files = prepared.files.as_ref().map(|snapshot| snapshot.files.clone()).unwrap_or_default();
     cx.launching(Rc::new(LaunchState {
@@ -117,6 +122,7 @@ pub async fn look(cx: &Context, look: Look<'_>) -> Result<()> {
         remove_orphans,
         scripts_pending,
         instance: instance.to_owned(),
+        generation,
         containers_dir: prepared.manifest.extension.host.containers_dir.clone(),
         log_rotation: needs_rotation(&info, cx.docker_host.is_none()),
         mirrors: prepared.manifest.extension.mirrors.clone(),

@@ -6,6 +6,7 @@
 
 pub mod baked;
 mod client_config;
+mod compose_plugin;
 mod container_user;
 pub mod containers;
 pub mod context;

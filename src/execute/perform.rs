@@ -194,14 +194,14 @@ async fn image(cx: &Context, retry: &Retry, need: &ImageNeed) -> Result<Outcome>
         images.ensure(need).await?;
         return Ok(pulled());
     };
-    let id = before.id.clone();
+    let id = before.identity.id.clone();
     let (image, stale) = images.refresh(need, before).await?;
     if let Some(err) = stale {
         let told = format!("image {} could not be refreshed, and is used as it is: {err}", need.image);
         warn!(image = need.image, cause = err.cause.code(), "{told}");
         cx.tell(Progress::Warning(told));
     }
-    Ok(if image.id == id { Outcome::Unchanged } else { pulled() })
+    Ok(if image.identity.id == id { Outcome::Unchanged } else { pulled() })
 }
 
 /// This very program, for the unit that calls it.

@@ -327,6 +327,7 @@ pub(crate) fn project(text: &str) -> crate::compose::Project {
 pub(crate) fn options(api: (u32, u32)) -> crate::plan::containers::Options<'static> {
     crate::plan::containers::Options {
         api: crate::world::ApiVersion(api.0, api.1),
+        generation: crate::compose::Generation::Two,
         instance: Some("i-1".to_owned()),
         environment_files: Vec::new(),
         containers_dir: None,

@@ -1,8 +1,18 @@
 //! The labels by which containers, networks and volumes are known: Compose's, so that its commands work on what we made,
 //! and our own, so that we act on nothing else.
 
-/// The version that `com.docker.compose.version` claims: the one whose containers these are.
+use crate::compose::Generation;
+
+/// The version that `com.docker.compose.version` claims for networks and volumes, which are the same in all generations.
 pub const COMPOSE_VERSION: &str = "2.40.3";
+
+/// The version that `com.docker.compose.version` claims: the one whose containers these are.
+pub const fn compose_version(generation: Generation) -> &'static str {
+    match generation {
+        Generation::Two => COMPOSE_VERSION,
+        Generation::Five => "5.5.0",
+    }
+}
 
 /// Project of a container, network or volume.
 pub const PROJECT: &str = "com.docker.compose.project";

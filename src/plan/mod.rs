@@ -13,6 +13,7 @@ pub mod grace;
 pub mod graph;
 pub mod hash;
 mod host_steps;
+pub mod image_identity;
 pub mod images;
 pub(crate) mod json;
 pub mod labels;

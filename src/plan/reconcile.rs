@@ -17,6 +17,7 @@ use crate::{
     manifest::service::OnFileChange,
     plan::{
         containers::{Desired, Goal, Peer, Peers},
+        image_identity::ImageIdentity,
         labels,
     },
 };
@@ -27,8 +28,8 @@ use follow::follow;
 pub struct There {
     /// All containers of the engine, not only ours: names are shared by all.
     pub containers: Vec<Existing>,
-    /// Image ids by reference, for those that the engine has.
-    pub images: BTreeMap<String, String>,
+    /// Images by reference, for those that the engine has.
+    pub images: BTreeMap<String, ImageIdentity>,
     /// Network ids by name, for those that the engine has.
     pub networks: BTreeMap<String, String>,
     /// Names of all volumes that the engine has.
@@ -268,14 +269,14 @@ fn changed(desired: &Desired, existing: &Existing, there: &There) -> Option<Stri
 
 /// Why a container is not what Docker Compose would take for up to date.
 fn outdated(desired: &Desired, existing: &Existing, there: &There) -> Option<String> {
-    if existing.label(labels::CONFIG_HASH) != desired.hash {
+    if !desired.hashes.iter().any(|hash| existing.label(labels::CONFIG_HASH) == hash) {
         return Some("its service was changed".to_owned());
     }
     if matches!(existing.state.as_str(), "dead" | "removing") {
         return Some(format!("it is {}", existing.state));
     }
     let of = Some(existing.label(labels::IMAGE)).filter(|id| !id.is_empty()).unwrap_or(&existing.image_id);
-    if there.images.get(&desired.image).is_some_and(|now| now != of) {
+    if there.images.get(&desired.image).is_some_and(|now| !now.is_known_as(of)) {
         return Some(format!("image {} is another one now", desired.image));
     }
     if let Some(network) = desired.networks.intersection(&there.renewed_networks).next() {

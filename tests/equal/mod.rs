@@ -91,6 +91,9 @@ impl Peer {
         let client = bed.path("client");
         fs::create_dir_all(&client).unwrap();
         fs::write(client.join("config.json"), CLIENT_CONFIG).unwrap();
+        // New containers are labelled for the Compose of the host.
+        fs::create_dir(client.join("cli-plugins")).unwrap();
+        std::os::unix::fs::symlink(&compose, client.join("cli-plugins/docker-compose")).unwrap();
         bed.agent = bed.agent.env("DOCKER_CONFIG", client);
         Some(Self { compose, bed })
     }

@@ -5,6 +5,7 @@ use crate::{
     execute::testing::{MemoryEngine, engine, options, project},
     plan::{
         containers::{container, desired},
+        image_identity::ImageIdentity,
         reconcile::{There, note, peers, reconcile},
     },
 };
@@ -29,7 +30,11 @@ async fn run(engine: &MemoryEngine, text: &str) -> Result<Vec<(String, Action)>>
         let id = prepare(
             engine,
             &step,
-            &Image { id: "sha256:1".into(), volumes: vec!["/image".into()], ..Image::default() },
+            &Image {
+                identity: ImageIdentity::read(&json!({ "Id": "sha256:1" })),
+                volumes: vec!["/image".into()],
+                ..Image::default()
+            },
         )
         .await?;
         start(engine, &step, &id).await?;
@@ -173,7 +178,7 @@ async fn what_the_engine_has_started_meanwhile_is_not_started_again() {
         let engine = engine();
         let project = project(&format!("services: {{ w: {text} }}"));
         let created = desired(&project, &peers("demo", &[]), &options((1, 41))).unwrap().remove(0);
-        let body = created.body("sha256:1", &[], None);
+        let body = created.body(&ImageIdentity::read(&json!({ "Id": "sha256:1" })), &[], None);
         engine.create_container(&created.name, None, &body).await.unwrap();
         let containers = engine.containers(&[]).await.unwrap().iter().map(Existing::read).collect();
         let there = There { containers, ..There::default() };

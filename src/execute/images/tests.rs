@@ -130,7 +130,7 @@ async fn a_pull_that_stalls_or_breaks_off_is_tried_again() {
     let short = (vec![status("Downloading")], Some((name.to_owned(), image("amd64"))));
     *engine.pulls.borrow_mut() = vec![cut, limited, silent, short, whole(name)];
     let image = images(&engine).ensure(&need(name, PullPolicy::Missing)).await.unwrap();
-    assert_eq!(image.id, "sha256:1");
+    assert_eq!(image.identity.id, "sha256:1");
     assert_eq!(pulls(&engine).len(), 5);
 }
 

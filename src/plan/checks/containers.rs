@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, io, path::Path};
 
 use super::Subject;
 use crate::{
-    compose::{Diagnostic, Files, Project, ServiceConfig, error::dotted},
+    compose::{Diagnostic, Files, Generation, Project, ServiceConfig, error::dotted},
     error::Error,
     manifest::{extension::Mirrors, files::Staged, findings::Findings},
     plan::{
@@ -29,6 +29,7 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
     };
     let options = Options {
         api: ApiVersion::NEWEST,
+        generation: Generation::NEWEST,
         instance: None,
         environment_files: Vec::new(),
         containers_dir: None,

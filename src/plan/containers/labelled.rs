@@ -25,7 +25,7 @@ pub(super) fn all(
     let own = [
         (labels::PROJECT, project.name.clone()),
         (labels::SERVICE, service.name.clone()),
-        (labels::VERSION, labels::COMPOSE_VERSION.to_owned()),
+        (labels::VERSION, labels::compose_version(options.generation).to_owned()),
         (labels::WORKING_DIR, project.working_dir.display().to_string()),
         (labels::CONFIG_FILES, files.join(",")),
         (labels::ONEOFF, "False".to_owned()),

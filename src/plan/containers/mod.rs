@@ -37,7 +37,7 @@ use crate::{
     },
     error::Result,
     manifest::extension::Mirrors,
-    plan::{json::texts, labels, reconcile, unsupported},
+    plan::{image_identity::ImageIdentity, json::texts, labels, reconcile, unsupported},
     redact::Secret,
     world::ApiVersion,
 };
@@ -54,6 +54,8 @@ pub use secrets::SecretFile;
 pub struct Options<'a> {
     /// The API that the engine is spoken to in.
     pub api: ApiVersion,
+    /// The generation of Compose whose labels new containers get.
+    pub generation: Generation,
     /// The instance, for our own label.
     pub instance: Option<String>,
     /// The project's explicit environment files, for Compose's label.
@@ -121,8 +123,12 @@ pub struct Desired {
     pub platform: Option<String>,
     /// When the image is pulled; as in the manifest.
     pub pull_policy: String,
-    /// Compose's config hash.
+    /// Compose's config hash, in the generation of Compose whose labels new containers get.
     pub hash: String,
+    /// The same in each generation of Compose: a container that has one of them is up to date.
+    pub hashes: [String; 2],
+    /// The generation of Compose whose labels new containers get.
+    pub generation: Generation,
     /// What was added to Compose's container; empty if nothing was.
     pub added: String,
     /// Keyed checksum over its configs and secrets; empty if it has none.
@@ -206,7 +212,8 @@ pub fn container(
     let attached = network::settings(project, &resolved, &name, &links, options.api)?;
     let secrets = secrets::files(project, service, options)?;
     let mut mounted = mounts::mounts(project, &resolved, &secrets)?;
-    let hash = service_hash(&resolved, Generation::Two);
+    let hashes = [Generation::Two, Generation::Five].map(|generation| service_hash(&resolved, generation));
+    let hash = service_hash(&resolved, options.generation);
     let added = Added::to(service, options);
     mounted.mounts.extend(secrets.iter().map(SecretFile::mount));
     let uploads = files::uploads(project, service, options.secrets_dir.is_none())?;
@@ -255,6 +262,8 @@ pub fn container(
         platform,
         pull_policy: service.pull_policy.clone(),
         hash,
+        hashes,
+        generation: options.generation,
         added: added.told(),
         files,
         project_files,
@@ -285,10 +294,11 @@ pub fn container(
 
 impl Desired {
     /// The body of the request that makes it of an image, in the place of another container where one is given.
-    pub fn body(&self, image_id: &str, image_volumes: &[String], replaces: Option<&Inherited>) -> Value {
+    pub fn body(&self, image: &ImageIdentity, image_volumes: &[String], replaces: Option<&Inherited>) -> Value {
         let mut body = self.template.clone();
         if let Some(labels) = body.get_mut("Labels").and_then(Value::as_object_mut) {
-            labels.insert(labels::IMAGE.to_owned(), image_id.into());
+            let image = image.label(self.generation, self.platform.as_deref());
+            labels.insert(labels::IMAGE.to_owned(), image.into());
             if replaces.is_some() {
                 labels.insert(labels::REPLACE.to_owned(), self.place().into());
             }

@@ -169,7 +169,10 @@ mod tests {
     use super::*;
     use crate::{
         execute::testing::{options, project},
-        plan::containers::{Desired, Peers, desired},
+        plan::{
+            containers::{Desired, Peers, desired},
+            image_identity::ImageIdentity,
+        },
     };
 
     fn one(service: &str) -> Result<Desired> {
@@ -192,7 +195,7 @@ mod tests {
             files,
             [(path(0).as_str(), "/run/secrets/s", None, None), (path(1).as_str(), "/etc/token", Some(7), Some(0o440)),]
         );
-        let body = web.body("i", &[], None);
+        let body = web.body(&ImageIdentity::read(&json!({ "Id": "i" })), &[], None);
         let mounts = body["HostConfig"]["Mounts"].as_array().unwrap();
         for (source, target, _, _) in &files {
             let wanted = json!({ "Type": "bind", "Source": source, "Target": target, "ReadOnly": true });
@@ -228,7 +231,7 @@ mod tests {
         let kept: Vec<_> = web.secrets.iter().map(|f| (f.target.as_str(), f.access("70"))).collect();
         assert_eq!(kept, [("/run/secrets/key", (70, 0, 0o400))]);
         assert_eq!(web.secrets[0].content.reveal(), b"{ \"defaultAction\": \"SCMP_ACT_ALLOW\" }");
-        let body = web.body("i", &[], None);
+        let body = web.body(&ImageIdentity::read(&json!({ "Id": "i" })), &[], None);
         let mounts = body["HostConfig"]["Mounts"].as_array().unwrap();
         let sources: Vec<_> = mounts.iter().map(|m| (m["Target"].as_str().unwrap(), &m["Source"])).collect();
         assert_eq!(sources.len(), 2, "{mounts:?}");

@@ -4,13 +4,14 @@ use super::*;
 use crate::error::Cause;
 use crate::execute::testing::{options, project};
 use crate::manifest::findings::Findings;
+use crate::plan::image_identity::ImageIdentity;
 
 fn all(text: &str, api: (u32, u32)) -> Vec<Desired> {
     desired(&project(text), &Peers::new(), &options(api)).unwrap()
 }
 
 fn body(text: &str, api: (u32, u32)) -> Value {
-    all(text, api).remove(0).body("sha256:1", &[], None)
+    all(text, api).remove(0).body(&ImageIdentity::read(&json!({ "Id": "sha256:1" })), &[], None)
 }
 
 fn refused(text: &str, api: (u32, u32)) -> String {
@@ -63,12 +64,12 @@ fn a_plain_service_is_the_container_that_compose_makes() {
 fn an_older_engine_is_connected_to_further_networks_afterwards() {
     let text = "services: { web: { image: x, networks: { a: {}, b: { priority: 7, mac_address: '02:42:ac:11:65:43' } } } }\nnetworks: { a: {}, b: {} }";
     let old = all(text, (1, 43)).remove(0);
-    let old_body = old.body("i", &[], None);
+    let old_body = old.body(&ImageIdentity::read(&json!({ "Id": "i" })), &[], None);
     assert_eq!(old_body["HostConfig"]["NetworkMode"], "demo_b");
     assert_eq!(old_body["MacAddress"], "02:42:ac:11:65:43");
     assert_eq!(old.connect.iter().map(|a| a.network.as_str()).collect::<Vec<_>>(), ["demo_a"]);
     let new = all(text, (1, 44)).remove(0);
-    let new_body = new.body("i", &[], None);
+    let new_body = new.body(&ImageIdentity::read(&json!({ "Id": "i" })), &[], None);
     assert!(new.connect.is_empty() && new_body["MacAddress"].is_null());
     let endpoints = new_body["NetworkingConfig"]["EndpointsConfig"].as_object().unwrap();
     assert_eq!(endpoints.keys().collect::<Vec<_>>(), ["demo_b", "demo_a"]);
@@ -128,7 +129,7 @@ fn what_is_ignored_is_told() {
 fn secrets_are_copied_in_and_show_in_no_body() {
     let text = "services: { web: { image: x, secrets: [s, f], configs: [{ source: c, target: etc/c, mode: 0400, uid: '7' }] } }\nsecrets: { s: { environment: TOKEN }, f: { file: ./f } }\nconfigs: { c: { content: text } }";
     let one = all(text, (1, 41)).remove(0);
-    let body = one.body("i", &[], None);
+    let body = one.body(&ImageIdentity::read(&json!({ "Id": "i" })), &[], None);
     assert!(!body.to_string().contains("s3cret") && !format!("{one:?}").contains("s3cret"));
     let files: Vec<_> = one.uploads.iter().map(|u| (u.path.as_str(), u.mode, u.uid)).collect();
     assert_eq!(files, [("/run/secrets/s", 0o444, 0), ("/etc/c", 0o400, 7)]);
@@ -155,7 +156,7 @@ fn anonymous_volumes_go_to_the_container_in_the_same_place() {
         ],
     };
     let volumes = ["/image".to_owned(), "/image2".to_owned(), "/image3".to_owned()];
-    let body = one.body("i", &volumes, Some(&old));
+    let body = one.body(&ImageIdentity::read(&json!({ "Id": "i" })), &volumes, Some(&old));
     let kept = |name: &str, target: &str| json!({ "Type": "volume", "Source": name, "Target": target });
     assert_eq!(body["HostConfig"]["Mounts"], json!([kept("anon1", "/own"), kept("anon2", "/image")]));
     assert_eq!(body["HostConfig"]["Binds"], json!(["demo_data:/data:rw", "/host:/image2:rw"]));
@@ -169,12 +170,12 @@ fn what_a_host_adds_is_in_the_container_and_not_in_the_hash() {
     let plain = desired(&project(text), &Peers::new(), &options((1, 41))).unwrap();
     let more = Options { containers_dir: Some("/containers".into()), log_rotation: true, ..options((1, 41)) };
     let added = desired(&project(text), &Peers::new(), &more).unwrap();
-    let web = added[1].body("i", &[], None);
+    let web = added[1].body(&ImageIdentity::read(&json!({ "Id": "i" })), &[], None);
     assert_eq!(web["HostConfig"]["Binds"], json!(["/containers/web:/host:rw"]));
     assert_eq!(web["HostConfig"]["LogConfig"]["Config"], json!({ "max-size": "10m", "max-file": "5" }));
     assert_eq!(web["Labels"][labels::ADDED], "containers-dir=/containers/web,log-rotation=10m*5");
     assert_eq!(added[1].folders, [PathBuf::from("/containers/web")]);
-    let own = added[0].body("i", &[], None);
+    let own = added[0].body(&ImageIdentity::read(&json!({ "Id": "i" })), &[], None);
     assert_eq!(own["HostConfig"]["LogConfig"]["Type"], "local");
     assert!(own["Labels"][labels::ADDED].is_null());
     for (plain, added) in plain.iter().zip(&added) {
@@ -189,7 +190,8 @@ fn references_mean_the_container_that_is_there() {
     let peer = Peer { name: "demo-a-1".into(), id: "f00".into() };
     let peers = Peers::from([("a".to_owned(), BTreeSet::from([peer]))]);
     let all = desired(&project, &peers, &options((1, 41))).unwrap();
-    let host = |index: usize| all[index].body("i", &[], None)["HostConfig"].clone();
+    let host =
+        |index: usize| all[index].body(&ImageIdentity::read(&json!({ "Id": "i" })), &[], None)["HostConfig"].clone();
     assert_eq!(host(1)["NetworkMode"], "container:f00");
     assert_eq!(host(1)["PidMode"], "container:f00");
     assert_eq!(host(1)["VolumesFrom"], json!(["f00", "other"]));
@@ -294,5 +296,8 @@ fn proxies_are_for_who_does_not_set_them() {
     let options = Options { proxies: proxies.into(), ..options((1, 41)) };
     let text = service("environment: { no_proxy: , A: '1' }");
     let all = desired(&project(&text), &Peers::new(), &options).unwrap();
-    assert_eq!(all[0].body("i", &[], None)["Env"], json!(["A=1", "no_proxy", "HTTP_PROXY=http://p"]));
+    assert_eq!(
+        all[0].body(&ImageIdentity::read(&json!({ "Id": "i" })), &[], None)["Env"],
+        json!(["A=1", "no_proxy", "HTTP_PROXY=http://p"])
+    );
 }

@@ -11,7 +11,7 @@ use crate::{
 fn there(project: &Project) -> There {
     let all = containers::desired(project, &Peers::new(), &options((1, 41))).unwrap();
     let containers = all.iter().enumerate().map(|(index, one)| {
-        let body = one.body("sha256:1", &[], None);
+        let body = one.body(&ImageIdentity::read(&json!({ "Id": "sha256:1" })), &[], None);
         let labels = body["Labels"].as_object().unwrap().iter();
         Existing {
             id: format!("id{index}"),
@@ -25,7 +25,7 @@ fn there(project: &Project) -> There {
     });
     There {
         containers: containers.collect(),
-        images: [("x".to_owned(), "sha256:1".to_owned())].into(),
+        images: [("x".to_owned(), ImageIdentity::read(&json!({ "Id": "sha256:1" })))].into(),
         networks: [("demo_default".to_owned(), "n1".to_owned())].into(),
         volumes: all.iter().flat_map(|one| one.volumes.clone()).collect(),
         ..There::default()
