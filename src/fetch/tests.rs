@@ -262,7 +262,14 @@ async fn files_of_this_machine_are_sources_too() {
     let Fetched::Compose { beside, .. } = stage.fetch(&format!("file://{root}/app/compose.yaml")).await.unwrap() else {
         panic!()
     };
-    assert_eq!(beside.get("bootstrap/1.sh").await.unwrap().unwrap().bytes, b"#!/bin/sh\n");
+    let script = Content { bytes: b"#!/bin/sh\n".to_vec(), mode: Mode::Unknown };
+    assert_eq!(beside.get("bootstrap/1.sh").await.unwrap(), Some(script));
+    std::fs::set_permissions(
+        dir.path().join("app/bootstrap/1.sh"),
+        std::os::unix::fs::PermissionsExt::from_mode(0o700),
+    )
+    .unwrap();
+    assert_eq!(beside.get("bootstrap/1.sh").await.unwrap().unwrap().mode, Mode::Copied(0o755));
     assert_eq!(beside.list(".").await.unwrap().len(), 3);
 
     std::os::unix::fs::symlink("/etc/passwd", dir.path().join("app/passwd")).unwrap();
