@@ -114,6 +114,8 @@ fn a_signature_is_of_one_key_one_name_and_one_time() {
         ("with two names", with("timestamp:42\tfile:c.yaml\tfile:c.yaml"), false, "which file"),
         ("without a time", with("file:c.yaml"), false, "when"),
         ("with a time that is none", with("timestamp:soon\tfile:c.yaml"), false, "when"),
+        ("of a release", with("timestamp:42\tfile:c.yaml\trelease:7"), true, ""),
+        ("of two releases", with("timestamp:42\tfile:c.yaml\trelease:7\trelease:8"), false, "more than one release"),
         ("with two times", with("timestamp:42\ttimestamp:43\tfile:c.yaml"), false, "when"),
         ("with more behind it", [good.clone(), good].concat(), false, "not a signature"),
         ("empty", Vec::new(), false, "not a signature"),

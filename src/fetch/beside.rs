@@ -1,11 +1,12 @@
 //! What a single compose file names relative to itself is fetched from beside it.
 
-use std::{os::unix::fs::PermissionsExt as _, path::PathBuf, rc::Rc};
+use std::{cell::Cell, os::unix::fs::PermissionsExt as _, path::PathBuf, rc::Rc};
 
+use tracing::warn;
 use url::Url;
 
 use super::{
-    CONTENT, Content, MOST_VALUE_BYTES, Mode, Origin, Snapshot, Source, mirror::MOST_FILES, path, signature,
+    CONTENT, Content, MOST_VALUE_BYTES, Mode, Origin, Release, Snapshot, Source, mirror::MOST_FILES, path, signature,
     unreachable,
 };
 use crate::{
@@ -27,6 +28,9 @@ struct Inner {
     facts: Facts,
     trust: Trust,
     base: Base,
+    /// What the signature of the compose file says, if one was asked for.
+    release: Option<Release>,
+    warned: Cell<bool>,
 }
 
 enum Base {
@@ -41,7 +45,13 @@ enum Base {
 }
 
 impl Beside {
-    pub(super) fn new(world: &World, retry: &Retry, source: &Source, facts: &Facts, trust: &Trust) -> Self {
+    pub(super) fn new(
+        outside: (&World, &Retry),
+        source: &Source,
+        facts: &Facts,
+        trust: &Trust,
+        release: Option<Release>,
+    ) -> Self {
         let base = match source {
             Source::Object { bucket, key, .. } => {
                 let folder = key.rfind('/').map_or("", |at| &key[..=at]);
@@ -52,15 +62,21 @@ impl Beside {
             Source::File { path, .. } => Base::Folder(path.parent().map_or_else(|| PathBuf::from("/"), PathBuf::from)),
             Source::Folder { path } => Base::Folder(path.clone()),
         };
-        Self::at(base, world, retry, facts, trust)
+        Self::at(base, outside, facts, trust, release)
     }
 
     /// The folder as it was kept.
     pub(super) fn kept(snapshot: Snapshot, world: &World, retry: &Retry, facts: &Facts, trust: &Trust) -> Self {
-        Self::at(Base::Kept(snapshot), world, retry, facts, trust)
+        Self::at(Base::Kept(snapshot), (world, retry), facts, trust, None)
     }
 
-    fn at(base: Base, world: &World, retry: &Retry, facts: &Facts, trust: &Trust) -> Self {
+    fn at(
+        base: Base,
+        (world, retry): (&World, &Retry),
+        facts: &Facts,
+        trust: &Trust,
+        release: Option<Release>,
+    ) -> Self {
         // The compose file itself was just read, so permissions have settled: a refusal here is an answer. Without
         // this, a file that is not there would cost a first boot a minute where the role may not list the bucket.
         Self(Rc::new(Inner {
@@ -69,6 +85,8 @@ impl Beside {
             facts: facts.clone(),
             trust: trust.clone(),
             base,
+            release,
+            warned: Cell::default(),
         }))
     }
 
@@ -96,12 +114,22 @@ impl Beside {
             Base::Kept(snapshot) => return snapshot.read_with_mode(&name),
             Base::Web(url) => Source::Web { url: sibling(url, &name)?, sha256: None },
         };
-        match self.0.origin().signed_with_mode(&source, MOST_VALUE_BYTES).await {
+        let signed = self.0.origin().signed_of(&source, MOST_VALUE_BYTES, self.0.release.as_ref()).await;
+        match signed.map(|(content, _)| content).inspect(|_| self.warn()) {
             // Of a folder of this host only that is taken over: whoever wrote a file there need not be who reads it.
             Ok(content) if executable => Ok(Some(Content { mode: Mode::Copied(0o755), ..content })),
             Ok(content) => Ok(Some(content)),
             Err(err) if err.cause == Cause::SourceNotFound => Ok(None),
             Err(err) => Err(err),
+        }
+    }
+
+    /// Warns once of files that nothing binds to their compose file.
+    fn warn(&self) {
+        if let Some(warning) = self.0.release.as_ref().and_then(Release::warning)
+            && !self.0.warned.replace(true)
+        {
+            warn!("{warning}");
         }
     }
 

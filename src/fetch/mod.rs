@@ -25,6 +25,8 @@ pub use path::{beside as relative_to_compose_file, relative};
 pub use snapshot::{Content, File, Mode, Snapshot, of_files};
 pub use verify::sha256;
 
+use signed::Release;
+
 pub use crate::settings::Source;
 use crate::{
     error::{Cause, Error, Result},
@@ -115,15 +117,15 @@ pub async fn fetch(world: &World, retry: &Retry, input: &Input, facts: &Facts, p
             folder(path).await
         }
         Source::Object { .. } | Source::Web { .. } | Source::File { .. } => {
-            let bytes = match origin.signed(source, MOST_SOURCE_BYTES).await {
-                Ok(bytes) => bytes,
+            let (bytes, release) = match origin.signed(source, MOST_SOURCE_BYTES).await {
+                Ok(signed) => signed,
                 Err(err) => return Err(origin.with_slash(source, err).await),
             };
             let (name, sha256) = (source.last_part(), sha256(&bytes));
             match recognise(&source.to_string(), &bytes)? {
                 Kind::Script => Ok(Fetched::Script { name, bytes, sha256 }),
                 Kind::Compose => {
-                    let beside = Beside::new(world, retry, source, facts, trust);
+                    let beside = Beside::new((world, retry), source, facts, trust, release);
                     Ok(Fetched::Compose { name, bytes, sha256, beside })
                 }
             }
@@ -158,7 +160,7 @@ async fn whole(world: &World, retry: &Retry, uri: &str, facts: &Facts, trust: &T
     if source.pin().is_some() || matches!(source, Source::File { .. }) {
         return origin.pinned(&source, limit).await;
     }
-    origin.signed(&source, limit).await
+    Ok(origin.signed(&source, limit).await?.0)
 }
 
 /// Who asks, and what is accepted.
@@ -194,21 +196,23 @@ impl Origin<'_> {
         }
     }
 
-    /// A single file, with the signature that the keys ask for.
-    async fn signed(&self, source: &Source, limit: u64) -> Result<Vec<u8>> {
-        Ok(self.signed_with_mode(source, limit).await?.bytes)
+    /// A single file, with the signature that the keys ask for; then the release that it belongs to.
+    async fn signed(&self, source: &Source, limit: u64) -> Result<(Vec<u8>, Option<Release>)> {
+        let (content, release) = self.signed_of(source, limit, None).await?;
+        Ok((content.bytes, release))
     }
 
-    /// The same with its mode, unless the keys ask for a signature: it does not cover metadata.
-    async fn signed_with_mode(&self, source: &Source, limit: u64) -> Result<Content> {
+    /// The same of a file that must belong to a release, with its mode, unless the keys ask for a signature: it does not
+    /// cover metadata.
+    async fn signed_of(&self, source: &Source, limit: u64, of: Option<&Release>) -> Result<(Content, Option<Release>)> {
         let content = self.content(source, limit).await?;
         verify::pinned(source, &content.bytes)?;
         if self.trust.keys.is_empty() {
-            return Ok(content);
+            return Ok((content, None));
         }
         let signature = self.content(&signed::beside(source), signature::MOST_BYTES).await;
-        signed::file(self.trust, source, &content.bytes, signature.map(|found| found.bytes))?;
-        Ok(content.bytes.into())
+        let release = signed::file(self.trust, source, &content.bytes, signature.map(|found| found.bytes), of)?;
+        Ok((content.bytes.into(), Some(release)))
     }
 
     /// A single file, with the checksum that its pin asks for.

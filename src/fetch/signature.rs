@@ -9,13 +9,31 @@ pub const SUFFIX: &str = ".minisig";
 /// Most bytes of a signature; its comments are all that can be long.
 pub const MOST_BYTES: u64 = 16 * 1024;
 
-/// Proves that one of `keys` signed these bytes as what lies at `address`; returns the serial of the signature. That
-/// and the name are in the comment which minisign signs by itself, the time of signing being the serial:
-/// `timestamp:1795274940` and `file:compose.yaml`, separated by a tab. A field `source:` binds it to a whole address.
+/// What a valid signature states about the content that it is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    /// When it was made, or what stands for that.
+    pub serial: u64,
+    /// The release that the content belongs to, if it names one.
+    pub release: Option<String>,
+}
+
+/// Proves that one of `keys` signed these bytes as what lies at `address`; returns the serial of the signature.
+///
+/// # Errors
+/// As [`statement`].
+pub fn verify(keys: &[String], address: &str, bytes: &[u8], signature: &[u8]) -> Result<u64> {
+    statement(keys, address, bytes, signature).map(|statement| statement.serial)
+}
+
+/// Proves that one of `keys` signed these bytes as what lies at `address`; returns what the signature states. Serial and
+/// name are in the comment which minisign signs by itself, the time of signing being the serial: `timestamp:1795274940`
+/// and `file:compose.yaml`, separated by a tab. A field `source:` binds it to a whole address, a field `release:` to the
+/// files that carry the same.
 ///
 /// # Errors
 /// `signature-invalid`, saying what is wrong with it.
-pub fn verify(keys: &[String], address: &str, bytes: &[u8], signature: &[u8]) -> Result<u64> {
+pub fn statement(keys: &[String], address: &str, bytes: &[u8], signature: &[u8]) -> Result<Statement> {
     let invalid = |why: &str| {
         Error::new(Cause::SignatureInvalid, format!("{address}{SUFFIX} {why}"))
             .need(format!("a signature of {address} by a configured key"))
@@ -50,7 +68,13 @@ pub fn verify(keys: &[String], address: &str, bytes: &[u8], signature: &[u8]) ->
         _ => {}
     }
     let serial = field(comment, "timestamp").and_then(|text| text.parse().ok());
-    serial.ok_or_else(|| invalid("does not say in its trusted comment when it was made"))
+    let serial = serial.ok_or_else(|| invalid("does not say in its trusted comment when it was made"))?;
+    let mut releases = values(comment, "release");
+    let release = releases.next().map(str::to_owned);
+    if releases.next().is_some() {
+        return Err(invalid("names more than one release in its trusted comment"));
+    }
+    Ok(Statement { serial, release })
 }
 
 /// Four lines, each with its end, as minisign writes them.
@@ -63,6 +87,10 @@ fn decode(bytes: &[u8]) -> Option<Signature> {
 
 /// The value of a field of the trusted comment, if it is there exactly once.
 fn field<'a>(comment: &'a str, name: &str) -> Option<&'a str> {
-    let mut values = comment.split('\t').filter_map(|field| field.strip_prefix(name)?.strip_prefix(':'));
+    let mut values = values(comment, name);
     values.next().filter(|_| values.next().is_none())
+}
+
+fn values<'a>(comment: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
+    comment.split('\t').filter_map(move |field| field.strip_prefix(name)?.strip_prefix(':'))
 }

@@ -39,8 +39,55 @@ fn unpinned(source: &Source) -> Source {
     }
 }
 
-/// Accepts a single file, or refuses it.
-pub(super) fn file(trust: &Trust, source: &Source, bytes: &[u8], signature: Result<Vec<u8>>) -> Result<()> {
+/// The release that a signed file belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Release {
+    /// The address of the file.
+    file: String,
+    /// None if its signature names no release.
+    pub(super) id: Option<String>,
+}
+
+impl Release {
+    /// Refuses a file of another release than this one. Signing times tell nothing here: a file that has not changed since
+    /// may have kept its signature.
+    fn check(&self, address: &str, id: Option<&str>) -> Result<()> {
+        if self.id.as_deref() == id {
+            return Ok(());
+        }
+        let of = |id: Option<&str>| id.map_or_else(|| "no release".to_owned(), |id| format!("release {id:?}"));
+        let message = format!(
+            "{address}{} is of {}, and that of {} is of {}",
+            signature::SUFFIX,
+            of(id),
+            self.file,
+            of(self.id.as_deref())
+        );
+        Err(Error::new(Cause::SignatureInvalid, message)
+            .need(format!("a signature of {address} of {}", of(self.id.as_deref())))
+            .hint("sign all files of a release with the same `release:` in the trusted comment, unchanged ones too"))
+    }
+
+    /// A warning about what is fetched from beside this file, if nothing binds it.
+    pub(super) fn warning(&self) -> Option<String> {
+        self.id.is_none().then(|| {
+            format!(
+                "the signature of {} names no release: files that it names may come from another release that was signed; \
+                 sign all of them with the same `release:` in the trusted comment",
+                self.file
+            )
+        })
+    }
+}
+
+/// Accepts a single file, or refuses it; `of` is the release that it must belong to. Its own release.
+pub(super) fn file(
+    trust: &Trust,
+    source: &Source,
+    bytes: &[u8],
+    signature: Result<Vec<u8>>,
+    of: Option<&Release>,
+) -> Result<Release> {
     let address = address(source);
     let signature = signature.map_err(|err| match err.cause {
         Cause::SourceNotFound => missing(&address),
@@ -50,8 +97,12 @@ pub(super) fn file(trust: &Trust, source: &Source, bytes: &[u8], signature: Resu
         Cause::SourceTooLarge => Error { cause: Cause::SignatureInvalid, ..err },
         _ => err,
     })?;
-    let serial = signature::verify(&trust.keys, &address, bytes, &signature)?;
-    serials::accept(&trust.serials, &address, serial, &sha256(bytes))
+    let statement = signature::statement(&trust.keys, &address, bytes, &signature)?;
+    if let Some(release) = of {
+        release.check(&address, statement.release.as_deref())?;
+    }
+    serials::accept(&trust.serials, &address, statement.serial, &sha256(bytes))?;
+    Ok(Release { file: address, id: statement.release })
 }
 
 /// Accepts a folder, or refuses it; without keys every folder is accepted.

@@ -6,5 +6,6 @@ mod files;
 mod modes;
 mod owner;
 mod ready;
+mod releases;
 mod trust;
 mod validate;
