@@ -245,17 +245,44 @@ pub struct ConfigArgs {
     /// Folder that relative paths start from.
     #[arg(long)]
     pub project_directory: Option<PathBuf>,
-    /// Form.
-    #[arg(long, value_enum, default_value_t = ConfigFormat::Yaml)]
-    pub format: ConfigFormat,
+    /// Form; yaml unless it is given, and a table for --variables
+    #[arg(long, value_enum)]
+    pub format: Option<ConfigFormat>,
     /// Generation of Docker Compose whose rules are followed
     #[arg(long, value_enum, value_name = "GENERATION", default_value_t = ComposeGeneration::Two)]
     pub compose: ComposeGeneration,
+    /// Write the project to a file and not to the standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Steps that are left out.
+    #[command(flatten)]
+    pub skip: ConfigSkip,
     /// What is printed in place of the project.
     #[command(flatten)]
     pub list: ConfigList,
     /// Services to print, with all that they depend on.
     pub services: Vec<String>,
+}
+
+/// Steps that `rolecall config` leaves out.
+#[derive(Clone, Copy, Debug, Default, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
+pub struct ConfigSkip {
+    /// Do not replace variables; print every service as merged
+    #[arg(long)]
+    pub no_interpolate: bool,
+    /// Do not write out what the project implies
+    #[arg(long)]
+    pub no_normalize: bool,
+    /// Do not make paths absolute
+    #[arg(long)]
+    pub no_path_resolution: bool,
+    /// Do not check references between the parts of the project
+    #[arg(long)]
+    pub no_consistency: bool,
+    /// Do not read the environment files of services
+    #[arg(long)]
+    pub no_env_resolution: bool,
 }
 
 /// Parts of a project that `rolecall config` prints, one a line, in place of the whole.
@@ -284,6 +311,9 @@ pub struct ConfigList {
     /// Print the profiles, active or not.
     #[arg(long)]
     pub profiles: bool,
+    /// Print the variables that the project names, with their defaults
+    #[arg(long)]
+    pub variables: bool,
     /// Print the variables that the project is read with.
     #[arg(long)]
     pub environment: bool,

@@ -1,5 +1,7 @@
 //! `rolecall config`: a compose project as Docker Compose prints it.
 
+mod model;
+
 use std::{
     cell::RefCell,
     ffi::OsStr,
@@ -12,8 +14,8 @@ use tracing::warn;
 
 use super::print;
 use crate::{
-    cli::{ComposeGeneration, ConfigArgs, ConfigFormat, ConfigList},
-    compose::{self, Disk, Files, Generation, LoadOptions, Project, load::INPUT},
+    cli::{ComposeGeneration, ConfigArgs, ConfigFormat, ConfigList, ConfigSkip},
+    compose::{self, Disk, Files, Generation, LoadOptions, Project, Skip, load::INPUT},
     error::{Cause, Error, Result},
     manifest::invalid,
     plan::containers::image_name,
@@ -37,25 +39,71 @@ pub fn config(args: ConfigArgs) -> Result<u8> {
         project_name: args.project_name,
         project_directory: args.project_directory,
         environment: std::env::vars_os().map(|(name, value)| (lossy(&name), lossy(&value))).collect(),
-        // Compose 2 hashes a service here as it is before its environment files are read.
-        unresolved: args.list.hash.is_some() && generation == Generation::Two,
+        unresolved: unresolved(&args.list, args.skip, generation),
+        skip: Skip {
+            interpolation: args.skip.no_interpolate || args.list.variables,
+            normalization: args.skip.no_normalize,
+            paths: args.skip.no_path_resolution,
+            consistency: args.skip.no_consistency,
+        },
         ..LoadOptions::default()
     };
-    let mut project = compose::load(&Terminal::default(), &options).map_err(|err| invalid(&err))?;
-    for warning in project.warnings() {
-        warn!("{warning}");
-    }
-    if !args.services.is_empty() {
-        project = project.select(&args.services).map_err(|err| invalid(&err))?;
-    }
-    match part(&project, &args.list)? {
-        Some(text) => print(&text)?,
-        None => print(&match args.format {
-            ConfigFormat::Yaml => compose::print::config_yaml(&project),
-            ConfigFormat::Json => compose::print::config_json(&project),
-        })?,
+    let terminal = Terminal::default();
+    let text = if args.list.variables || args.skip.no_interpolate && !args.list.needs_project() {
+        let model = compose::model(&terminal, &options).map_err(|err| invalid(&err))?;
+        model::text(&model, &args.list, args.format, generation)
+    } else {
+        let mut project = compose::load(&terminal, &options).map_err(|err| invalid(&err))?;
+        for warning in project.warnings() {
+            warn!("{warning}");
+        }
+        if !args.services.is_empty() {
+            project = project.select(&args.services).map_err(|err| invalid(&err))?;
+        }
+        if let Some(text) = part(&project, &args.list)? {
+            print(&text)?;
+            return Ok(0);
+        }
+        match args.format.unwrap_or_default() {
+            ConfigFormat::Yaml => compose::config_yaml(&project),
+            ConfigFormat::Json => compose::config_json(&project),
+        }
+    };
+    match args.output.filter(|_| !args.list.any()) {
+        Some(file) => std::fs::write(&file, text).map_err(|err| Error::io("write", &file, &err))?,
+        None => print(&text)?,
     }
     Ok(0)
+}
+
+/// Whether environment files are not read: lists do not need them, and Compose 2 hashes services as they are before. It
+/// knows a flag for this, too, which has no effect there.
+fn unresolved(list: &ConfigList, skip: ConfigSkip, generation: Generation) -> bool {
+    let named = list.services || list.images || list.volumes || list.networks || list.models || list.profiles;
+    named
+        || match generation {
+            Generation::Two => list.hash.is_some(),
+            Generation::Five => skip.no_env_resolution,
+        }
+}
+
+impl ConfigList {
+    /// Whether anything but the project is printed.
+    fn any(&self) -> bool {
+        self.services || self.variables || self.needs_project()
+    }
+
+    /// Whether what is printed needs a project whose variables are replaced.
+    fn needs_project(&self) -> bool {
+        self.hash.is_some()
+            || self.images
+            || self.networks
+            || self.volumes
+            || self.models
+            || self.profiles
+            || self.environment
+            || self.quiet
+    }
 }
 
 /// The folder that this is started in, by the name that the shell has for it: a symbolic link stays one.
@@ -187,5 +235,28 @@ mod tests {
         }
         let err = part(&project, &ConfigList { hash: Some("bb".to_owned()), ..none() }).unwrap_err();
         assert!(err.message.contains("no such service 'bb'"), "{}", err.message);
+    }
+
+    #[test]
+    fn lists_do_not_read_environment_files() {
+        let none = ConfigList::default;
+        for list in [
+            ConfigList { services: true, ..none() },
+            ConfigList { images: true, ..none() },
+            ConfigList { volumes: true, ..none() },
+            ConfigList { networks: true, ..none() },
+            ConfigList { models: true, ..none() },
+            ConfigList { profiles: true, ..none() },
+        ] {
+            for generation in [Generation::Two, Generation::Five] {
+                assert!(unresolved(&list, ConfigSkip::default(), generation), "{list:?}");
+            }
+        }
+        let hash = ConfigList { hash: Some("*".to_owned()), ..none() };
+        assert!(unresolved(&hash, ConfigSkip::default(), Generation::Two));
+        assert!(!unresolved(&hash, ConfigSkip::default(), Generation::Five));
+        let skip = ConfigSkip { no_env_resolution: true, ..ConfigSkip::default() };
+        assert!(!unresolved(&none(), skip, Generation::Two));
+        assert!(unresolved(&none(), skip, Generation::Five));
     }
 }

@@ -48,17 +48,19 @@ pub mod template;
 #[cfg(test)]
 mod tests;
 pub mod units;
+mod variables;
 pub mod words;
 pub mod yaml;
 
 pub use error::{Diagnostic, Error, Kind, Position, nearest};
 pub use files::{Disk, Files};
 pub use generation::Generation;
-pub use load::{Fragment, LoadOptions, Peek, Select, inspect, load, normalize_project_name, peek};
+pub use load::{Fragment, LoadOptions, Peek, Select, Skip, inspect, load, model, normalize_project_name, peek};
 pub use model::ServiceConfig;
 pub use node::{Key, Map, Node, Tag, Value};
-pub use print::{config_json, config_yaml, hash, service_hash};
+pub use print::{config_json, config_yaml, hash, model_json, model_yaml, service_hash, tree_yaml};
 pub use project::Project;
+pub use variables::{Variable, variables};
 
 /// The top-level attribute that is ours: Compose ignores it.
 pub const EXTENSION: &str = "x-rolecall";

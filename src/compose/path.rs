@@ -24,6 +24,14 @@ pub fn join(base: &Path, path: &str) -> PathBuf {
     clean(&base.join(path))
 }
 
+/// The way from one absolute folder to another.
+#[must_use]
+pub(crate) fn relative(from: &Path, to: &Path) -> PathBuf {
+    let common = from.components().zip(to.components()).take_while(|(a, b)| a == b).count();
+    let up = from.components().skip(common).map(|_| Component::ParentDir);
+    clean(&up.chain(to.components().skip(common)).collect::<PathBuf>())
+}
+
 /// Whether an attribute's path fits a pattern such as `services.*.ports.*`; a list's items are called `[]`.
 #[must_use]
 pub fn matches(path: &[&str], pattern: &str) -> bool {
@@ -54,6 +62,15 @@ mod tests {
             ("a", "../../b", "../b"),
         ] {
             assert_eq!(join(Path::new(base), path), Path::new(want));
+        }
+    }
+
+    #[test]
+    fn way_between_folders() {
+        for (from, to, want) in
+            [("/a", "/a", "."), ("/a", "/a/b/c", "b/c"), ("/a/b", "/a/c", "../c"), ("/a/b", "/", "../..")]
+        {
+            assert_eq!(relative(Path::new(from), Path::new(to)), Path::new(want));
         }
     }
 

@@ -163,6 +163,17 @@ pub(crate) const FROM_VARIABLE: &str = "x-#value";
 /// The absolute source of a bind that was written as a relative path, until it is typed.
 pub(crate) const FROM_RELATIVE: &str = "x-#relative";
 
+/// Removes what is only kept until a tree is typed.
+pub(crate) fn remove_marks(project: &mut Node) {
+    let unmark = |node: &mut Node, mark: &str| _ = node.as_map_mut().and_then(|map| map.shift_remove(mark));
+    for (_, service) in entries(project, "services") {
+        items(service.get_mut("volumes")).for_each(|volume| unmark(volume, FROM_RELATIVE));
+    }
+    for kind in ["secrets", "configs"] {
+        entries(project, kind).for_each(|(_, object)| unmark(object, FROM_VARIABLE));
+    }
+}
+
 /// Gives variables, secrets and configs that name a variable its value.
 pub(crate) fn environment(project: &mut Node, variables: &Variables) {
     for (_, service) in entries(project, "services") {

@@ -32,6 +32,19 @@ pub(crate) fn set_defaults(project: &mut Node) {
     }
 }
 
+/// Writes out `create_host_path` of binds, which is `true` in Compose 5. The typed project has the default instead, so
+/// that it prints for both generations.
+pub(crate) fn set_bind_defaults(project: &mut Node) {
+    for service in project.get_mut("services").and_then(Node::as_map_mut).into_iter().flat_map(Map::values_mut) {
+        for volume in list(service.get_mut("volumes")) {
+            let place = volume.position.clone();
+            if let Some(bind) = volume.get_mut("bind").and_then(Node::as_map_mut) {
+                bind.entry(Key::new("create_host_path", &place)).or_insert_with(|| Node::bool(true, &place));
+            }
+        }
+    }
+}
+
 fn list(node: Option<&mut Node>) -> impl Iterator<Item = &mut Node> {
     node.and_then(Node::as_seq_mut).into_iter().flatten()
 }

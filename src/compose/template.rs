@@ -138,7 +138,7 @@ fn braced<'a>(
 
 /// Where the brace closes that was opened before the text; braces inside must balance. As in Compose, the character
 /// behind an opening brace is not looked at.
-fn closing(text: &str) -> Option<usize> {
+pub(crate) fn closing(text: &str) -> Option<usize> {
     let mut open = 1;
     let mut bytes = text.bytes().enumerate();
     while let Some((index, byte)) = bytes.next() {
@@ -160,7 +160,7 @@ fn closing(text: &str) -> Option<usize> {
 }
 
 /// The variable's name that a text starts with, or nothing.
-fn name_at(text: &str) -> &str {
+pub(crate) fn name_at(text: &str) -> &str {
     let starts = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
     if starts { &text[..end] } else { "" }

@@ -8,7 +8,7 @@ use indexmap::map::Entry;
 use crate::compose::error::{Diagnostic, Error};
 use crate::compose::generation::Generation;
 use crate::compose::load::is_remote;
-use crate::compose::load::scope::{Scope, Source};
+use crate::compose::load::scope::{Paths, Scope, Source};
 use crate::compose::merge::{self, Resets};
 use crate::compose::node::{Key, Map, Node, Value};
 use crate::compose::{path, schema};
@@ -80,7 +80,8 @@ fn load(scope: &Scope<'_>, entry: &Node, chain: &[PathBuf], at: &str) -> Result<
     }
     let (folder, project_folder) = folders(scope, entry, main);
     let variables = variables(scope, entry, &project_folder, at)?;
-    let inner = Scope::new(scope.reader, &folder, &variables);
+    let kind = if let Paths::Kept = scope.paths { Paths::From(scope.folder) } else { scope.paths };
+    let inner = Scope::new(scope.reader, &folder, &variables, kind);
     let sources = paths.into_iter().map(|(path, node)| Source::Named(path, node.clone())).collect();
     inner.load(sources, chain)
 }

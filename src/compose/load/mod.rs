@@ -16,11 +16,11 @@ use std::path::{Path, PathBuf};
 use crate::compose::error::{Diagnostic, Error, Position, unblamed};
 use crate::compose::files::Files;
 use crate::compose::generation::Generation;
-use crate::compose::node::{Map, Node};
+use crate::compose::node::{Key, Map, Node};
 use crate::compose::project::Project;
-use crate::compose::{interpolate, merge, normalize};
+use crate::compose::{interpolate, merge, normalize, resolve, rules};
 
-use scope::{Reader, Scope, Source};
+use scope::{Paths, Reader, Scope, Source};
 use setup::Setup;
 
 /// Which services of a project are enabled.
@@ -38,6 +38,20 @@ pub enum Select {
 pub struct Fragment {
     /// A mapping like that of a compose file.
     pub node: Node,
+}
+
+/// Steps of a load that are left out.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a step of its own")]
+pub struct Skip {
+    /// Variables are not replaced, and texts are not cast.
+    pub interpolation: bool,
+    /// What the project implies is not written out.
+    pub normalization: bool,
+    /// Relative paths stay relative, except in included projects.
+    pub paths: bool,
+    /// References between the parts of the project are not checked.
+    pub consistency: bool,
 }
 
 /// What to load, and how.
@@ -67,6 +81,8 @@ pub struct LoadOptions {
     pub unresolved: bool,
     /// The Compose whose rules are followed.
     pub generation: Generation,
+    /// Steps that are left out.
+    pub skip: Skip,
     /// A folder that no compose file may be outside of; none allows any.
     pub root: Option<PathBuf>,
 }
@@ -114,30 +130,69 @@ pub fn inspect(files: &dyn Files, options: &LoadOptions) -> (Option<Project>, Ve
     }
 }
 
+/// Loads the merged tree of a project, with every service and without types: for one whose variables are not replaced.
+///
+/// # Errors
+/// As [`load`].
+pub fn model(files: &dyn Files, options: &LoadOptions) -> Result<Node, Error> {
+    let reader = Reader::new(files, options);
+    let read = tree(&reader, options);
+    let faults = Error::from_all(reader.faults.take());
+    let (setup, name, model) = match (faults, read) {
+        (None, Ok(read)) => read,
+        (None, Err(error)) | (Some(error), Ok(_)) => return Err(error),
+        (Some(error), Err(last)) => return Err(error.and(last)),
+    };
+    let mut model = model.ok_or_else(|| empty(&reader, &setup.files))?;
+    resolve::remove_marks(&mut model);
+    if options.generation == Generation::Five {
+        rules::set_bind_defaults(&mut model);
+    }
+    if !options.skip.normalization {
+        let place = Position::file(reader.shown(&setup.folder));
+        if let Some(map) = model.as_map_mut() {
+            map.insert(Key::new("name", &place), Node::text(name, &place));
+        }
+    }
+    Ok(model)
+}
+
 /// The project; none if what is left of it after its faults is nothing.
 fn read(reader: &Reader<'_>, options: &LoadOptions) -> Result<Option<Project>, Error> {
+    let (setup, name, model) = tree(reader, options)?;
+    let Some(model) = model else {
+        return if reader.faults.incomplete() { Ok(None) } else { Err(empty(reader, &setup.files)) };
+    };
+    let (profiles, active) = match options.select {
+        Select::Later => (vec!["*".to_owned()], None),
+        Select::Active => (Vec::new(), Some(setup.profiles(options))),
+    };
+    let mut project = Project::new(reader, name, setup, model, profiles, options)?;
+    project.unset = reader.unset.take();
+    match active {
+        Some(profiles) if !reader.faults.incomplete() => project.with_profiles(&profiles).map(Some),
+        _ => Ok(Some(project)),
+    }
+}
+
+/// The start of a load, the name of the project and its merged tree, if anything is left of it.
+fn tree(reader: &Reader<'_>, options: &LoadOptions) -> Result<(Setup, String, Option<Node>), Error> {
     let mut setup = Setup::find(reader, options)?;
     let trees = setup.trees(reader)?;
     let name = setup.name(options, &trees)?;
     let mut sources: Vec<Source> = trees.into_iter().map(|(path, node)| Source::Tree(path, node)).collect();
     sources.extend(options.fragments.iter().map(|fragment| Source::Fragment(fragment.node.clone())));
 
-    let scope = Scope::new(reader, &setup.folder, &setup.variables);
+    let paths = if options.skip.paths { Paths::Kept } else { Paths::Absolute };
+    let scope = Scope::new(reader, &setup.folder, &setup.variables, paths);
     let mut model = scope.load(sources, &[])?;
     if model.as_map().is_some_and(Map::is_empty) {
-        return if reader.faults.incomplete() { Ok(None) } else { Err(empty(reader, &setup.files)) };
+        return Ok((setup, name, None));
     }
-    normalize::normalize(&mut model, &name, options.generation, &setup.variables);
-    let (profiles, active) = match options.select {
-        Select::Later => (vec!["*".to_owned()], None),
-        Select::Active => (Vec::new(), Some(setup.profiles(options))),
-    };
-    let mut project = Project::new(reader, name, setup, model, profiles, options.unresolved)?;
-    project.unset = reader.unset.take();
-    match active {
-        Some(profiles) if !reader.faults.incomplete() => project.with_profiles(&profiles).map(Some),
-        _ => Ok(Some(project)),
+    if !options.skip.normalization {
+        normalize::normalize(&mut model, &name, options.generation, &setup.variables);
     }
+    Ok((setup, name, Some(model)))
 }
 
 fn empty(reader: &Reader<'_>, files: &[PathBuf]) -> Error {

@@ -1,5 +1,6 @@
 //! One model: files merged into one tree, with one project folder and one set of variables.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use crate::compose::merge::{self, Resets};
 use crate::compose::node::{Map, Node, Value};
 use crate::compose::resolve::Base;
 use crate::compose::template::Lookup;
-use crate::compose::{resolve, rules, schema, short, yaml};
+use crate::compose::{path, resolve, rules, schema, short, yaml};
 
 /// How often files may be read for one project.
 const READS: usize = 2_000;
@@ -38,6 +39,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) files: &'a dyn Files,
     /// The Compose whose rules are followed.
     pub(crate) generation: Generation,
+    /// Whether variables are replaced.
+    interpolates: bool,
     /// No compose file may be outside of this folder, if there is one.
     pub(crate) root: Option<&'a Path>,
     /// What `~` stands for.
@@ -62,6 +65,7 @@ impl<'a> Reader<'a> {
         Self {
             files,
             generation: options.generation,
+            interpolates: !options.skip.interpolation,
             root: options.root.as_deref(),
             home: options.environment.get("HOME").map(String::as_str),
             near: &options.working_dir,
@@ -175,18 +179,30 @@ pub(crate) enum Source {
     Fragment(Node),
 }
 
+/// What becomes of the relative paths of a model.
+#[derive(Clone, Copy)]
+pub(crate) enum Paths<'a> {
+    /// They are made absolute.
+    Absolute,
+    /// They stay as they are written.
+    Kept,
+    /// They are made relative to the folder of the whole project, which includes this model.
+    From(&'a Path),
+}
+
 /// A model while it is loaded.
 pub(crate) struct Scope<'a> {
     pub(crate) reader: &'a Reader<'a>,
     /// The project folder, absolute.
     pub(crate) folder: &'a Path,
     pub(crate) variables: &'a Variables,
+    pub(crate) paths: Paths<'a>,
     bases: RefCell<BTreeMap<PathBuf, Rc<extends::Services>>>,
 }
 
 impl<'a> Scope<'a> {
-    pub(crate) fn new(reader: &'a Reader<'a>, folder: &'a Path, variables: &'a Variables) -> Self {
-        Self { reader, folder, variables, bases: RefCell::default() }
+    pub(crate) fn new(reader: &'a Reader<'a>, folder: &'a Path, variables: &'a Variables, paths: Paths<'a>) -> Self {
+        Self { reader, folder, variables, paths, bases: RefCell::default() }
     }
 
     pub(crate) fn lookup(&self) -> impl Fn(&str) -> Option<String> {
@@ -194,6 +210,9 @@ impl<'a> Scope<'a> {
     }
 
     fn interpolate(&self, node: &mut Node) -> Result<(), Diagnostic> {
+        if !self.reader.interpolates {
+            return Ok(());
+        }
         let mut unset = self.reader.unset.borrow_mut();
         let mut faults =
             interpolate::interpolate(node, self.reader.generation, &self.lookup(), &self.reader.text, &mut unset);
@@ -219,7 +238,14 @@ impl<'a> Scope<'a> {
         let mut model = model.unwrap_or_else(|| Node::mapping(&nowhere, Vec::new()));
         rules::set_defaults(&mut model);
         self.settle(&mut model, |model| rules::check(model))?;
-        self.settle(&mut model, |model| self.base(self.folder).resolve(model))?;
+        let start = match self.paths {
+            Paths::Absolute => Some(Cow::Borrowed(self.folder)),
+            Paths::Kept => None,
+            Paths::From(whole) => Some(Cow::Owned(path::relative(whole, self.folder))),
+        };
+        if let Some(start) = start {
+            self.settle(&mut model, |model| self.base(&start).resolve(model))?;
+        }
         resolve::environment(&mut model, self.variables);
         Ok(model)
     }
@@ -277,7 +303,7 @@ impl<'a> Scope<'a> {
         if let Some(map) = merged.as_map_mut() {
             map.shift_remove("version");
         }
-        self.settle(&mut merged, tidy)?;
+        self.settle(&mut merged, |merged| self.tidy(merged))?;
         Ok(Some(merged))
     }
 
@@ -290,8 +316,13 @@ impl<'a> Scope<'a> {
         let resets = Resets::take(&mut node);
         self.interpolate(&mut node)?;
         self.settle(&mut node, merge::enforce_unique)?;
-        self.settle(&mut node, tidy)?;
-        self.settle(&mut node, |node| self.base(path.parent().unwrap_or(path)).resolve(node))?;
+        self.settle(&mut node, |node| self.tidy(node))?;
+        let folder = path.parent().unwrap_or(path);
+        let start = match self.paths {
+            Paths::Absolute => Cow::Borrowed(folder),
+            Paths::Kept | Paths::From(_) => Cow::Owned(path::relative(self.folder, folder)),
+        };
+        self.settle(&mut node, |node| self.base(&start).resolve(node))?;
         let services = match node.as_map_mut().and_then(|map| map.shift_remove("services")) {
             Some(Node { value: Value::Map(map), .. }) => map,
             _ => Map::new(),
@@ -300,15 +331,15 @@ impl<'a> Scope<'a> {
         self.bases.borrow_mut().insert(path.to_owned(), Rc::clone(&services));
         Ok(services)
     }
-}
 
-/// Long forms, without what is empty and means nothing, and without what the long forms show to be given twice.
-fn tidy(node: &mut Node) -> Result<(), Diagnostic> {
-    short::canonical(node)?;
-    for service in node.get_mut("services").and_then(Node::as_map_mut).into_iter().flat_map(Map::values_mut) {
-        if let Some(servers) = service.get_mut("dns").and_then(Node::as_seq_mut) {
-            servers.retain(|server| !server.is_null() && server.as_str() != Some(""));
+    /// Long forms, without what is empty and means nothing, and without what the long forms show to be given twice.
+    fn tidy(&self, node: &mut Node) -> Result<(), Diagnostic> {
+        short::canonical(node, self.reader.interpolates)?;
+        for service in node.get_mut("services").and_then(Node::as_map_mut).into_iter().flat_map(Map::values_mut) {
+            if let Some(servers) = service.get_mut("dns").and_then(Node::as_seq_mut) {
+                servers.retain(|server| !server.is_null() && server.as_str() != Some(""));
+            }
         }
+        merge::enforce_unique(node)
     }
-    merge::enforce_unique(node)
 }

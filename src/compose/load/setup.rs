@@ -113,7 +113,11 @@ impl Setup {
         let named = trees.iter().rev().find_map(|(_, tree)| tree.get("name").filter(says));
         if let Some(node) = named.filter(|node| node.as_str().is_some()) {
             let lookup = |name: &str| self.variables.get(name).cloned();
-            return Ok(Some(normalize_project_name(&interpolate::text(node, &["name"], options.generation, &lookup)?)));
+            let mut name = node.as_str().unwrap_or_default().to_owned();
+            if !options.skip.interpolation {
+                name = interpolate::text(node, &["name"], options.generation, &lookup)?;
+            }
+            return Ok(Some(if options.skip.normalization { name } else { normalize_project_name(&name) }));
         }
         Ok(None)
     }

@@ -1,5 +1,6 @@
 mod generations;
 mod setup;
+mod skipping;
 
 use std::path::{Path, PathBuf};
 

@@ -4,7 +4,7 @@ mod reset;
 mod unique;
 
 pub(crate) use reset::Resets;
-pub(crate) use unique::enforce as enforce_unique;
+pub(crate) use unique::{enforce as enforce_unique, has_identities};
 
 use indexmap::map::Entry;
 

@@ -66,6 +66,11 @@ pub(crate) fn enforce(node: &mut Node) -> Result<(), Diagnostic> {
     walk(node, &mut Vec::new())
 }
 
+/// Whether the items of a list have identities.
+pub(crate) fn has_identities(list: &[&str]) -> bool {
+    LISTS.iter().any(|(pattern, _)| path::matches(list, pattern))
+}
+
 fn walk(node: &mut Node, at: &mut Vec<String>) -> Result<(), Diagnostic> {
     match &mut node.value {
         Value::Map(map) => {

@@ -10,9 +10,11 @@ use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 
-use crate::compose::emit::{Emit, Form};
+use crate::compose::emit::{Emit, Form, Tree};
 use crate::compose::generation::Generation;
+use crate::compose::merge::has_identities;
 use crate::compose::model::ServiceConfig;
+use crate::compose::node::{Node, Value};
 use crate::compose::project::Project;
 
 /// The project as `docker compose config` prints it.
@@ -25,6 +27,53 @@ pub fn config_yaml(project: &Project) -> String {
 #[must_use]
 pub fn config_json(project: &Project) -> String {
     escape(&json::pretty(&project.tree(Form::json(project.generation))))
+}
+
+/// A model whose variables are not replaced, as `docker compose config --no-interpolate` prints it.
+#[must_use]
+pub fn model_yaml(model: &Node, generation: Generation) -> String {
+    tree_yaml(&Tree::from(model).tree(Form::yaml(generation)), generation)
+}
+
+/// A tree as YAML, in its order.
+#[must_use]
+pub fn tree_yaml(tree: &Tree, generation: Generation) -> String {
+    yaml::print(tree, generation)
+}
+
+/// The same as JSON.
+#[must_use]
+pub fn model_json(model: &Node, generation: Generation) -> String {
+    let mut model = model.clone();
+    if generation == Generation::Two {
+        lose_empty_lists(&mut model, &mut Vec::new());
+    }
+    json::pretty(&Tree::from(&model).tree(Form::json(Generation::Five)))
+}
+
+/// Compose 2 has lost its empty lists when it writes JSON, except those that it has made anew to find duplicates.
+fn lose_empty_lists<'a>(node: &'a mut Node, at: &mut Vec<&'a str>) {
+    if matches!(&node.value, Value::Seq(items) if items.is_empty()) && !has_identities(at) {
+        node.value = Value::Null;
+        return;
+    }
+    match &mut node.value {
+        Value::Seq(items) => {
+            for item in items {
+                at.push("[]");
+                lose_empty_lists(item, at);
+                at.pop();
+            }
+        }
+        Value::Map(map) => {
+            for (key, value) in map.iter_mut() {
+                at.push(&key.name);
+                lose_empty_lists(value, at);
+                at.pop();
+            }
+        }
+        _ => {}
+    }
 }
 
 /// A dollar sign is doubled, so that the output can be loaded again.

@@ -13,6 +13,7 @@ use crate::compose::dotenv::Variables;
 use crate::compose::emit::{Emit, Form, Tree, ordered};
 use crate::compose::error::{Diagnostic, Error, Position};
 use crate::compose::generation::Generation;
+use crate::compose::load::LoadOptions;
 use crate::compose::load::scope::Reader;
 use crate::compose::load::setup::Setup;
 use crate::compose::model::decode::{At, Decode, Fields};
@@ -57,6 +58,8 @@ pub struct Project {
     pub generation: Generation,
     /// Whether `env_file` and variables without a value are left as they are written.
     pub unresolved: bool,
+    /// Whether references between its parts are not checked.
+    unchecked: bool,
     /// Variables that have no value and no default, each with its first place.
     pub unset: BTreeMap<String, Position>,
     notes: Vec<Diagnostic>,
@@ -87,9 +90,10 @@ impl Project {
         setup: Setup,
         root: Node,
         profiles: Vec<String>,
-        unresolved: bool,
+        options: &LoadOptions,
     ) -> Result<Self, Error> {
         let generation = reader.generation;
+        let unresolved = options.unresolved;
         let mut faults = Vec::new();
         let mut whole = Whole {
             services: section(&root, "services", generation, &mut faults),
@@ -142,6 +146,7 @@ impl Project {
             profiles,
             generation,
             unresolved,
+            unchecked: options.skip.consistency,
             services: BTreeMap::new(),
             disabled_services: BTreeMap::new(),
             networks: BTreeMap::new(),

@@ -11,16 +11,17 @@ type Done = Result<(), Diagnostic>;
 /// Ports that a project may publish. The whole dynamic range, 49152-65535, fits: media servers ask for it.
 const PORTS: usize = 24_000;
 
-/// Gives every attribute of a project its long form.
+/// Gives every attribute of a project its long form. In a `strict` project every short form must be readable; else one
+/// that is not stays, since its variables are not replaced.
 ///
 /// # Errors
 /// A short form that cannot be read.
-pub(crate) fn canonical(project: &mut Node) -> Done {
+pub(crate) fn canonical(project: &mut Node, strict: bool) -> Done {
     let mut ports = PORTS;
     for (name, service) in entries(project, "services") {
         let path = format!("services.{name}");
         if let Some(map) = service.as_map_mut() {
-            service_attributes(map, &path, &mut ports)?;
+            service_attributes(map, &path, &mut ports, strict)?;
         }
     }
     for kind in ["volumes", "networks", "secrets", "configs"] {
@@ -36,7 +37,8 @@ fn entries<'a>(project: &'a mut Node, kind: &str) -> impl Iterator<Item = (Strin
     map.into_iter().flatten().map(|(key, value)| (key.name.clone(), value))
 }
 
-fn service_attributes(service: &mut Map, path: &str, ports: &mut usize) -> Done {
+fn service_attributes(service: &mut Map, path: &str, ports: &mut usize, strict: bool) -> Done {
+    let forgive = |done: Done| if strict { done } else { Ok(()) };
     for (key, node) in service.iter_mut() {
         let path = format!("{path}.{}", key.name);
         match key.name.as_str() {
@@ -47,10 +49,12 @@ fn service_attributes(service: &mut Map, path: &str, ports: &mut usize) -> Done 
             "extends" => wrap(node, "service"),
             "gpus" => gpus(node),
             "networks" | "models" => names_to_map(node, &path)?,
-            "volumes" => each(node, &path, volume_mount)?,
-            "devices" => each(node, &path, device)?,
+            "volumes" if strict => each(node, &path, volume_mount)?,
+            "volumes" => items(node).for_each(|item| _ = volume_mount(item, &path)),
+            "devices" if strict => each(node, &path, device)?,
+            "devices" => items(node).for_each(|item| _ = device(item, &path)),
             "secrets" | "configs" => items(node).for_each(|item| wrap(item, "source")),
-            "ports" => port_list(node, &path, ports)?,
+            "ports" => forgive(port_list(node, &path, ports))?,
             "ulimits" => ulimits(node, &path)?,
             "develop" => {
                 for trigger in node.get_mut("watch").into_iter().flat_map(items) {
@@ -220,9 +224,9 @@ fn port_list(node: &mut Node, path: &str, left: &mut usize) -> Done {
         return Ok(());
     };
     let mut all = Vec::with_capacity(list.len());
-    for (index, item) in list.drain(..).enumerate() {
+    for (index, item) in list.iter().enumerate() {
         if item.as_map().is_some() {
-            all.push(item);
+            all.push(item.clone());
             continue;
         }
         let text = match &item.value {
