@@ -15,7 +15,11 @@ use tracing::warn;
 use super::print;
 use crate::{
     cli::{ComposeGeneration, ConfigArgs, ConfigFormat, ConfigList, ConfigSkip},
-    compose::{self, Disk, Files, Generation, LoadOptions, Project, Skip, load::INPUT},
+    compose::{
+        self, Disk, Files, Generation, LoadOptions, Project, Skip,
+        emit::{Emit, Form, Tree},
+        load::INPUT,
+    },
     error::{Cause, Error, Result},
     manifest::invalid,
     plan::containers::image_name,
@@ -51,6 +55,9 @@ pub fn config(args: ConfigArgs) -> Result<u8> {
     let terminal = Terminal::default();
     let text = if args.list.variables || args.skip.no_interpolate && !args.list.needs_project() {
         let model = compose::model(&terminal, &options).map_err(|err| invalid(&err))?;
+        if args.format == Some(ConfigFormat::Json) {
+            finite(&Tree::from(&model), "the project")?;
+        }
         model::text(&model, &args.list, args.format, generation)
     } else {
         let mut project = compose::load(&terminal, &options).map_err(|err| invalid(&err))?;
@@ -66,7 +73,10 @@ pub fn config(args: ConfigArgs) -> Result<u8> {
         }
         match args.format.unwrap_or_default() {
             ConfigFormat::Yaml => compose::config_yaml(&project),
-            ConfigFormat::Json => compose::config_json(&project),
+            ConfigFormat::Json => {
+                finite(&project.tree(Form::json(generation)), "the project")?;
+                compose::config_json(&project)
+            }
         }
     };
     match args.output.filter(|_| !args.list.any()) {
@@ -74,6 +84,13 @@ pub fn config(args: ConfigArgs) -> Result<u8> {
         None => print(&text)?,
     }
     Ok(0)
+}
+
+/// Refuses numbers that JSON does not have.
+fn finite(tree: &Tree, name: &str) -> Result<()> {
+    let fault =
+        || Error::new(Cause::ManifestInvalid, format!("could not write {name} as JSON: a number is not finite"));
+    if tree.is_finite() { Ok(()) } else { Err(fault().hint("replace .inf and .nan, or print YAML")) }
 }
 
 /// Whether environment files are not read: lists do not need them, and Compose 2 hashes services as they are before. It
@@ -164,6 +181,9 @@ fn hashes(project: &Project, which: &str) -> Result<String> {
             let near = near.map(|n| format!(", did you mean '{n}'?")).unwrap_or_default();
             Error::new(Cause::ManifestInvalid, format!("no such service '{name}'{near}"))
         })?;
+        if let Some(service) = project.services.get(name) {
+            finite(&service.tree(Form::json(project.generation)), &format!("service '{name}'"))?;
+        }
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{name} {hash}");
     }
@@ -258,5 +278,18 @@ mod tests {
         let skip = ConfigSkip { no_env_resolution: true, ..ConfigSkip::default() };
         assert!(!unresolved(&none(), skip, Generation::Two));
         assert!(unresolved(&none(), skip, Generation::Five));
+    }
+
+    #[test]
+    fn numbers_that_json_lacks_refused() {
+        let text = "services: {a: {image: x, cpus: .inf}, b: {image: x}}\n";
+        let files: std::collections::BTreeMap<PathBuf, Vec<u8>> =
+            [(Path::new("/p/compose.yaml").to_owned(), text.into())].into();
+        let options = LoadOptions { working_dir: "/p".into(), ..LoadOptions::default() };
+        let project = compose::load(&files, &options).unwrap();
+        let err = finite(&project.tree(Form::json(Generation::Two)), "the project").unwrap_err();
+        assert_eq!(err.message, "could not write the project as JSON: a number is not finite");
+        assert!(hashes(&project, "b").is_ok());
+        assert!(hashes(&project, "*").unwrap_err().message.contains("service 'a'"));
     }
 }

@@ -71,6 +71,20 @@ pub enum Tree {
     Map(Vec<(String, Tree)>),
 }
 
+impl Tree {
+    /// Whether all numbers are finite: JSON has no others.
+    #[must_use]
+    pub fn is_finite(&self) -> bool {
+        match self {
+            Self::Single(value) => value.is_finite(),
+            Self::Double(value) => value.is_finite(),
+            Self::Seq(items) => items.iter().all(Self::is_finite),
+            Self::Map(pairs) => pairs.iter().all(|(_, value)| value.is_finite()),
+            _ => true,
+        }
+    }
+}
+
 /// A value that can be printed.
 pub trait Emit {
     /// The value as a tree.

@@ -45,6 +45,32 @@ pub(crate) fn set_bind_defaults(project: &mut Node) {
     }
 }
 
+/// Finds numbers that JSON does not have: Compose 5 checks a project as JSON.
+pub(crate) fn finite(project: &Node) -> Vec<Diagnostic> {
+    fn walk(node: &Node, path: &str, faults: &mut Vec<Diagnostic>) {
+        match &node.value {
+            Value::Float(value) if !value.is_finite() => {
+                faults.push(node.fault(path, "expected a finite number"));
+            }
+            Value::Map(map) => {
+                for (key, value) in map {
+                    let dot = if path.is_empty() { "" } else { "." };
+                    walk(value, &format!("{path}{dot}{}", key.name), faults);
+                }
+            }
+            Value::Seq(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    walk(item, &format!("{path}[{index}]"), faults);
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut faults = Vec::new();
+    walk(project, "", &mut faults);
+    faults
+}
+
 fn list(node: Option<&mut Node>) -> impl Iterator<Item = &mut Node> {
     node.and_then(Node::as_seq_mut).into_iter().flatten()
 }

@@ -300,6 +300,9 @@ impl<'a> Scope<'a> {
         };
         self.settle(&mut merged, merge::enforce_unique)?;
         self.reader.faults.settle(&mut merged, |merged| schema::check(merged, &schema::PROJECT, "", generation))?;
+        if generation == Generation::Five {
+            self.reader.faults.settle(&mut merged, |merged| rules::finite(merged))?;
+        }
         if let Some(map) = merged.as_map_mut() {
             map.shift_remove("version");
         }
@@ -317,11 +320,8 @@ impl<'a> Scope<'a> {
         self.interpolate(&mut node)?;
         self.settle(&mut node, merge::enforce_unique)?;
         self.settle(&mut node, |node| self.tidy(node))?;
-        let folder = path.parent().unwrap_or(path);
-        let start = match self.paths {
-            Paths::Absolute => Cow::Borrowed(folder),
-            Paths::Kept | Paths::From(_) => Cow::Owned(path::relative(self.folder, folder)),
-        };
+        // Relative to the folder of those that extend them: lists whose items a path identifies are merged as Compose does.
+        let start = path::relative(self.folder, path.parent().unwrap_or(path));
         self.settle(&mut node, |node| self.base(&start).resolve(node))?;
         let services = match node.as_map_mut().and_then(|map| map.shift_remove("services")) {
             Some(Node { value: Value::Map(map), .. }) => map,

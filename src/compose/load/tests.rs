@@ -259,3 +259,23 @@ fn no_message_holds_a_value() {
         assert!(!shown.contains("S3CRET"), "{shown}");
     }
 }
+
+#[test]
+fn environment_file_of_an_extended_service_named_once() {
+    for (own, count) in [("b.env", 1), ("./b.env", 2)] {
+        let text = format!("services: {{a: {{extends: {{file: b.yaml, service: a}}, env_file: [{own}]}}}}");
+        let all =
+            files(&[("compose.yaml", &text), ("b.yaml", "services: {a: {image: x, env_file: b.env}}"), ("b.env", "")]);
+        let project = load(&all, &LoadOptions { unresolved: true, ..options() }).unwrap();
+        let paths: Vec<&str> = project.services["a"].env_file.iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(paths, vec!["/p/b.env"; count]);
+    }
+}
+
+#[test]
+fn limits_with_odd_names_need_no_hard_value() {
+    let limits = |text: &str| one(&format!("services: {{a: {{image: x, ulimits: {text}}}}}"));
+    let project = limits("{n_p: {soft: 2}}").unwrap();
+    assert_eq!(project.services["a"].ulimits["n_p"].soft, 2);
+    assert!(limits("{nproc: {soft: 2}}").unwrap_err().to_string().contains("'hard' is missing"));
+}

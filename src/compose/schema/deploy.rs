@@ -199,5 +199,5 @@ pub(super) const ULIMITS: Shape = Shape::Dict(
             extensible: true,
         }),
     ]),
-    Names::Any,
+    Names::Lower,
 );

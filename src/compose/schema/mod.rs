@@ -69,6 +69,8 @@ pub enum Names {
     Filled,
     /// Letters, digits, `.`, `_` and `-`; another is a fault.
     Checked,
+    /// Any; the value is only checked if the name consists of lower-case letters.
+    Lower,
 }
 
 /// A mapping of known attributes.
@@ -179,6 +181,9 @@ impl Checker {
                 None => self.mismatch(node, shape),
             },
             (Shape::Scalar(_), _) if same_kind(node, shape) => {}
+            // Compose 5 checks a date as the text that it is in JSON.
+            (Shape::Scalar(kinds), Value::Time(_))
+                if kinds & kind::STRING != 0 && self.generation == Generation::Five => {}
             (Shape::Choice(choices), Value::Text(text)) => {
                 if !choices.contains(&text.as_str()) {
                     self.choice(node, text, choices);
@@ -248,7 +253,9 @@ impl Checker {
                 self.push(Diagnostic::new(&key.position, self.path.clone(), "a key cannot be empty"));
                 continue;
             }
-            self.below(&key.name, value, shape);
+            if names != Names::Lower || key.name.bytes().all(|b| b.is_ascii_lowercase()) {
+                self.below(&key.name, value, shape);
+            }
         }
     }
 

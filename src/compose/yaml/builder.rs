@@ -14,6 +14,13 @@ use crate::compose::node::{Key, Map, Node, Tag, Value};
 /// Reads one document.
 pub(super) struct Builder<'a> {
     file: &'a Arc<Path>,
+    text: &'a str,
+    /// A character of the text and the byte that it starts at: where the last look was.
+    seen: (usize, usize),
+    /// Whether the text may contain an escape that Go's YAML does not know.
+    escapes: bool,
+    /// Whether the text may contain the name of an anchor that Go's YAML does not accept.
+    names: bool,
     events: Parser<'a, StrInput<'a>>,
     /// What each anchor stands for, and its cost in nodes and bytes.
     anchors: HashMap<usize, (Node, usize, usize)>,
@@ -23,6 +30,8 @@ pub(super) struct Builder<'a> {
     unended: Option<usize>,
     /// The line of a quoted text that is not indented deeper than its key, which Go's YAML does not ask for.
     pub(super) outdented: Option<usize>,
+    /// Where a comment follows a quoted text without a space, which Go's YAML accepts; in characters.
+    pub(super) glued: Option<usize>,
     budget: Budget,
 }
 
@@ -35,11 +44,16 @@ impl<'a> Builder<'a> {
         };
         Self {
             file,
+            text,
+            seen: (0, 0),
+            escapes: text.contains("\\/"),
+            names: !text.is_ascii() && text.contains('&'),
             events: Parser::new_from_str_with_options(text, options),
             anchors: HashMap::new(),
             open: Vec::new(),
             unended: (!text.trim_end_matches([' ', '\t']).ends_with(['\n', '\r'])).then(|| text.chars().count()),
             outdented: None,
+            glued: None,
             budget,
         }
     }
@@ -68,6 +82,9 @@ impl<'a> Builder<'a> {
                 if *error.kind() == ErrorKind::InvalidQuotedScalarIndent {
                     self.outdented = Some(error.marker().line());
                 }
+                if *error.kind() == ErrorKind::CommentNotSeparated {
+                    self.glued = Some(error.marker().index());
+                }
                 Err(Diagnostic::new(&place, "", format!("not valid YAML: {}", lower(&error.info()))))
             }
             None => Ok((Event::StreamEnd, Span::empty(Marker::new(0, 1, 0)))),
@@ -82,8 +99,20 @@ impl<'a> Builder<'a> {
     fn node(&mut self, event: Event<'a>, span: &Span) -> Result<Node, Diagnostic> {
         let position = self.at(span.tag_start.unwrap_or(span.start));
         self.spend(1, 0, &position)?;
+        if let Event::Scalar(_, _, anchor, _) | Event::SequenceStart(_, anchor, _) | Event::MappingStart(_, anchor, _) =
+            &event
+            && *anchor > 0
+        {
+            self.check_anchor(span, &position)?;
+        }
         let (value, anchor, tag) = match event {
             Event::Scalar(mut text, style, anchor, tag) => {
+                if self.escapes && style == ScalarStyle::DoubleQuoted {
+                    let (start, end) = (self.byte(span.start.index()), self.byte(span.end.index()));
+                    if unknown_escape(&self.text[start..end]) {
+                        return Err(Diagnostic::new(&position, "", "not valid YAML: the escape '\\/' is unknown"));
+                    }
+                }
                 self.spend(0, text.len(), &position)?;
                 let plain = style == ScalarStyle::Plain;
                 let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
@@ -110,6 +139,31 @@ impl<'a> Builder<'a> {
             self.anchors.insert(anchor, (node.clone(), nodes, text));
         }
         Ok(node)
+    }
+
+    /// The byte that a character starts at; looks go forward.
+    fn byte(&mut self, index: usize) -> usize {
+        if index < self.seen.0 {
+            self.seen = (0, 0);
+        }
+        let (from, start) = self.seen;
+        let rest = &self.text[start..];
+        let byte = start + rest.char_indices().nth(index - from).map_or(rest.len(), |(byte, _)| byte);
+        self.seen = (index, byte);
+        byte
+    }
+
+    /// Refuses an anchor whose name is not ASCII.
+    fn check_anchor(&mut self, span: &Span, position: &Position) -> Result<(), Diagnostic> {
+        if !self.names {
+            return Ok(());
+        }
+        let start = self.byte(span.start.index());
+        let name = self.text[..start].rsplit('&').next().unwrap_or_default();
+        if name.split_whitespace().next().is_none_or(str::is_ascii) {
+            return Ok(());
+        }
+        Err(Diagnostic::new(position, "", "not valid YAML: the name of an anchor must be ASCII"))
     }
 
     fn within(&mut self, anchor: usize, read: fn(&mut Self) -> Result<Value, Diagnostic>) -> Result<Value, Diagnostic> {
@@ -232,6 +286,17 @@ fn cost(node: &Node) -> (usize, usize) {
         })),
         _ => (1, 0),
     }
+}
+
+/// Whether a text in double quotes escapes a slash.
+fn unknown_escape(raw: &str) -> bool {
+    let mut chars = raw.chars();
+    while let Some(c) = chars.next() {
+        if c == '\\' && chars.next() == Some('/') {
+            return true;
+        }
+    }
+    false
 }
 
 /// A message of the parser without its capital and full stop.

@@ -31,7 +31,7 @@ impl Default for Budget {
     }
 }
 
-/// Lines of quoted texts in one file that stand too far to the left, at most.
+/// Lines of quoted texts in one file that stand too far to the left, and comments without a space before them, at most.
 const REPAIRS: usize = 100;
 
 /// Reads the one document of a file, if there is one.
@@ -64,10 +64,21 @@ pub fn parse(file: &Arc<Path>, bytes: &[u8], budget: Budget) -> Result<Option<No
                 repaired = line;
                 text = Cow::Owned(indent(&text, line));
             }
-            _ => return read,
+            _ => match builder.glued.and_then(|index| separated(&text, index)) {
+                Some(apart) if read.is_err() => text = Cow::Owned(apart),
+                _ => return read,
+            },
         }
     }
     Builder::new(file, &text, budget).document()
+}
+
+/// The text with a space before the comment at a character, if a quote or a bracket closes just before it.
+fn separated(text: &str, index: usize) -> Option<String> {
+    let (start, _) = text.char_indices().nth(index)?;
+    let at = start + text[start..].find('#')?;
+    let (before, comment) = text.split_at(at);
+    before.ends_with(['"', '\'', ']', '}']).then(|| format!("{before} {comment}"))
 }
 
 /// Indents a line, counted from 1, deeper than what stands before it.

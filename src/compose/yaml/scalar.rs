@@ -20,6 +20,11 @@ pub(super) fn resolve(text: String, plain: bool, tag: Option<(&str, &str)>) -> R
         // a tag that nobody knows: a text
         _ => return Ok(Value::Text(text)),
     };
+    if kind == "timestamp" {
+        return timestamp(&text)
+            .map(Value::Time)
+            .ok_or_else(|| "the value does not fit its tag '!!timestamp'".to_owned());
+    }
     let value = if kind == "str" { None } else { implicit(&text) };
     match (kind, value) {
         ("str", _) => Ok(Value::Text(text)),

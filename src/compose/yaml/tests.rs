@@ -164,3 +164,37 @@ fn a_text_whose_indent_cannot_be_mended_is_refused_at_once() {
     let text = "1c:\n\" <<: *x\n  text\n  \r !\n >-\n xt\n  \r !\n >li\n   : &bx-a: '{err4i\n -ed\n- \n";
     assert!(parse(&Arc::from(Path::new("f.yaml")), text.as_bytes(), Budget::default()).is_err());
 }
+
+#[test]
+fn comment_glued_to_a_quote_accepted() {
+    for text in ["a: \"x\\\n  y\"#c\nb: 1\n", "a: 'xy'#c\nb: 1\n", "a: [\"xy\"#c\n  ]\nb: 1\n"] {
+        let node = read(text).unwrap();
+        let a = node.get("a").unwrap();
+        assert_eq!(a.as_seq().map_or(a, |items| &items[0]).as_str(), Some("xy"), "{text}");
+        assert_eq!(node.get("b").unwrap().position.column, 4);
+    }
+}
+
+#[test]
+fn explicit_timestamp_is_a_moment() {
+    for text in ["a: !!timestamp 2024-01-02", "a: !!timestamp '2024-01-02'"] {
+        assert_eq!(
+            read(text).unwrap().get("a").unwrap().scalar_text().as_deref(),
+            Some("2024-01-02 00:00:00 +0000 UTC")
+        );
+    }
+}
+
+#[test]
+fn escapes_and_anchors_that_compose_lacks_refused() {
+    for (text, want) in [
+        ("b: ä\na: \"x\\\\\\/y\"", "f.yaml:2:4: not valid YAML: the escape '\\/' is unknown"),
+        ("a: &ä x\nb: *ä", "f.yaml:1:7: not valid YAML: the name of an anchor must be ASCII"),
+        ("a: &ä\n  b: c", "f.yaml:2:3: not valid YAML: the name of an anchor must be ASCII"),
+    ] {
+        assert_eq!(wrong(text), want);
+    }
+    for text in ["a: \"x\\\\/y\"", "a: 'x\\/y'", "a: ä & b", "a: &b ä\nc: *b"] {
+        assert!(read(text).is_ok(), "{text}");
+    }
+}

@@ -94,3 +94,16 @@ fn hashes_of_both_generations_from_one_load() {
         }
     }
 }
+
+#[test]
+fn numbers_and_dates_checked_as_json() {
+    let text = "services: {a: {image: x}}\nx-n: [1, .NaN]\n";
+    assert!(loaded(text, Generation::Two).is_ok());
+    let message = loaded(text, Generation::Five).unwrap_err().to_string();
+    assert!(message.contains("compose.yaml:2:10: x-n[1]: expected a finite number"), "{message}");
+    let dates = "services: {a: {image: x, labels: {d: 2024-01-02}, environment: {D: 2024-01-02}}}";
+    let a = five(dates).services["a"].clone();
+    assert_eq!(a.labels["d"], "2024-01-02 00:00:00 +0000 UTC");
+    assert_eq!(a.environment["D"].as_deref(), Some("2024-01-02 00:00:00 +0000 UTC"));
+    assert!(refused_by_two(dates).contains("found a date"));
+}
