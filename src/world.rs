@@ -306,6 +306,8 @@ pub trait Engine {
     async fn create_container(&self, name: &str, platform: Option<&str>, body: &Value) -> Result<String>;
     /// Starts a container; one that runs already is fine.
     async fn start_container(&self, id: &str) -> Result<()>;
+    /// Waits until a container does not run; the code that it exited with.
+    async fn wait_container(&self, id: &str) -> Result<i64>;
     /// Stops a container with its own signal; `grace` in seconds, else its own. One that is stopped or gone is fine.
     async fn stop_container(&self, id: &str, grace: Option<i64>) -> Result<()>;
     /// Removes a container, by force where told, and its anonymous volumes where told. One that is gone is fine.

@@ -4,7 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use async_trait::async_trait;
 use bollard::{errors::Error as Bollard, query_parameters as query};
-use futures_util::stream::LocalBoxStream;
+use futures_util::{StreamExt, stream::LocalBoxStream};
 use serde_json::{Value, json};
 
 use crate::{
@@ -71,6 +71,19 @@ impl Engine for DockerEngine {
     async fn start_container(&self, id: &str) -> Result<()> {
         let answer = self.docker(None).await?.start_container(id, None).await;
         answer.map_err(|err| self.fail("start", &Subject::container(id), err))
+    }
+
+    async fn wait_container(&self, id: &str) -> Result<i64> {
+        let connection = self.connection(Kind::Lasting, None).await?;
+        let docker = connection.docker.clone().with_timeout(STOP_ANSWER);
+        match docker.wait_container(id, None).next().await {
+            Some(Ok(ended)) => Ok(ended.status_code),
+            // Other codes than 0 are errors to bollard.
+            Some(Err(Bollard::DockerContainerWaitError { code, .. })) => Ok(code),
+            Some(Err(err)) => Err(self.fail("wait for", &Subject::container(id), err)),
+            None => Err(Error::new(Cause::EngineUnreachable, format!("could not wait for container {id}: no answer"))
+                .transient()),
+        }
     }
 
     async fn stop_container(&self, id: &str, grace: Option<i64>) -> Result<()> {

@@ -4,6 +4,8 @@
 //! when its own needs hold; only then is the old one stopped. Each function can be called again after it was cut off at
 //! any point: it looks at what is there.
 
+pub mod pre_start;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -120,6 +122,7 @@ pub async fn start(engine: &dyn Engine, step: &Step, id: &str) -> Result<bool> {
         }
         debug!(container = desired.name, "container {} started", desired.name);
     }
+    pre_start::remove_ended(engine, step).await?;
     for hook in &desired.post_start {
         run_hook(engine, id, &desired.name, "post_start", hook).await?;
     }

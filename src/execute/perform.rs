@@ -52,6 +52,7 @@ pub async fn check(cx: &Context, step: &Step) -> Result<bool> {
         | Action::Volume(_)
         | Action::Container(_)
         | Action::Stop { .. }
+        | Action::PreStart(_)
         | Action::Start(_)
         | Action::Remove { .. }
         | Action::Prune { .. }
@@ -141,6 +142,15 @@ pub async fn apply(cx: &Context, retry: &Retry, step: &Step, attempt: u32) -> Re
             cx.engine_and_containers(retry, "stop", &existing.name, async |_| stop::container(engine, existing).await)
                 .await?;
             changed("stopped")
+        }
+        Action::PreStart(steps) => {
+            let Some(first) = steps.first() else { return Ok(Outcome::Unchanged) };
+            let owner = cx.container(first)?;
+            let all: Vec<&reconcile::Step> = steps.iter().map(Rc::as_ref).collect();
+            let run = async |_| containers::pre_start::run(engine, &all, &owner).await;
+            cx.engine_and_containers(retry, "run", &format!("the pre_start hooks of {}", first.desired.service), run)
+                .await?;
+            changed("ran to their end")
         }
         Action::Start(step) => {
             let name = &step.desired.name;

@@ -113,7 +113,7 @@ async fn ours(engine: &dyn Engine, retry: &Retry, project: Option<&str>) -> Resu
     let mut filter = vec![format!("{}=true", labels::MANAGED), labels::PROJECT.to_owned()];
     filter.extend(project.map(|project| format!("{}={project}", labels::PROJECT)));
     let all = retry.bounded("ask the engine for its containers", Some(LOOK), engine.containers(&filter)).await?;
-    Ok(all.iter().map(Existing::read).filter(|c| c.is_ours(c.label(labels::PROJECT))).collect())
+    Ok(all.iter().map(Existing::read).filter(|c| c.is_ours(c.label(labels::PROJECT)) || c.is_our_hook()).collect())
 }
 
 /// Runs its hooks and stops one container; whether it ran. One that is stopped or gone already is fine.

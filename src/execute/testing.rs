@@ -168,6 +168,15 @@ impl Engine for MemoryEngine {
         })
     }
 
+    async fn wait_container(&self, id: &str) -> Result<i64> {
+        self.call(format!("wait {id}"), || {
+            self.change(id, |c| {
+                c["State"] = json!({ "Status": "exited", "Running": false, "ExitCode": 0 });
+                Ok(0)
+            })
+        })
+    }
+
     async fn stop_container(&self, id: &str, _: Option<i64>) -> Result<()> {
         // Others may be stopped at the same time.
         tokio::task::yield_now().await;

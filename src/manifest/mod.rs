@@ -24,7 +24,7 @@ use std::{
 };
 
 use crate::{
-    compose::{self, Files, Fragment, LoadOptions, Project, Select, node::Node},
+    compose::{self, Files, Fragment, Generation, LoadOptions, Project, Select, node::Node},
     error::{Cause, Error, Result},
     redact::Secret,
 };
@@ -199,6 +199,8 @@ fn options(files: &dyn Files, reading: &Reading) -> LoadOptions {
         environment: reading.variables.clone(),
         // what is included is part of the project, and is fetched with it; variables may be the host's own
         root: Some(reading.dir.clone()),
+        // it reads all that older generations read; what a container is made of follows the Compose of the host
+        generation: Generation::NEWEST,
         ..LoadOptions::default()
     }
 }

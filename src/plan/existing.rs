@@ -68,6 +68,12 @@ impl Existing {
         self.label(labels::PROJECT) == project
             && !self.label(labels::SERVICE).is_empty()
             && self.label(labels::ONEOFF) != "True"
+            && self.label(labels::HOOK).is_empty()
+    }
+
+    /// Whether it is the container of a hook that we made.
+    pub fn is_our_hook(&self) -> bool {
+        !self.label(labels::HOOK).is_empty() && self.is_managed()
     }
 
     /// Whether we may act on it: it is of this project, of a service, and made by us.

@@ -35,7 +35,7 @@ pub fn needs(desired: &[Desired]) -> Vec<ImageNeed> {
         image: one.image.clone(),
         platform: one.platform.clone(),
         pull_policy: &one.pull_policy,
-        mounted: one.mounted_images.iter().map(String::as_str).collect(),
+        further: one.further_images.iter().cloned().collect(),
     });
     united(uses.collect())
 }
@@ -51,6 +51,8 @@ pub fn of_projects(projects: &[Project], platform: Option<&str>, mirrors: &Mirro
             unsupported::check(project, service)?;
             unsupported::check_engine(project, service, ApiVersion::NEWEST)?;
             let mounted = service.volumes.iter().filter(|volume| volume.r#type == "image");
+            let hooks = service.pre_start.iter().filter(|hook| !hook.image.is_empty());
+            let hooks = hooks.map(|hook| mirrors.known_as(&hook.image));
             let own = Some(service.platform.clone()).filter(|own| !own.is_empty());
             let image = containers::image_name(project, service);
             ImageRef::parse(&image)?;
@@ -60,7 +62,7 @@ pub fn of_projects(projects: &[Project], platform: Option<&str>, mirrors: &Mirro
                 image,
                 platform: own.or_else(|| platform.map(str::to_owned)),
                 pull_policy: &service.pull_policy,
-                mounted: mounted.map(|volume| volume.source.as_str()).collect(),
+                further: mounted.map(|volume| volume.source.clone()).chain(hooks).collect(),
             });
         }
     }
@@ -73,7 +75,7 @@ struct Use<'a> {
     image: String,
     platform: Option<String>,
     pull_policy: &'a str,
-    mounted: Vec<&'a str>,
+    further: Vec<String>,
 }
 
 fn united(uses: Vec<Use<'_>>) -> Vec<ImageNeed> {
@@ -92,12 +94,12 @@ fn united(uses: Vec<Use<'_>>) -> Vec<ImageNeed> {
         }
     }
     for one in &uses {
-        // What is only mounted is brought where it is missing, whatever the policy of the service is.
-        for image in &one.mounted {
+        // What is only mounted or a hook's is brought where it is missing, whatever the policy of the service is.
+        for image in &one.further {
             if needs.keys().any(|(known, _)| known == image) {
                 continue;
             }
-            let (image, services) = ((*image).to_owned(), vec![one.service.to_owned()]);
+            let (image, services) = (image.clone(), vec![one.service.to_owned()]);
             let need = ImageNeed { image: image.clone(), platform: None, policy: PullPolicy::Missing, services };
             needs.insert((image, None), need);
         }

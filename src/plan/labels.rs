@@ -34,6 +34,8 @@ pub const CONFIG_FILES: &str = "com.docker.compose.project.config_files";
 pub const ENVIRONMENT_FILE: &str = "com.docker.compose.project.environment_file";
 /// `True` for a container of `docker compose run`.
 pub const ONEOFF: &str = "com.docker.compose.oneoff";
+/// On the container of a hook: which kind of hook. Compose 5.3 writes it, too.
+pub const HOOK: &str = "com.docker.compose.hook";
 /// Id of the image that a container was created from.
 pub const IMAGE: &str = "com.docker.compose.image";
 /// What a container waits for: `service:condition:restart`, divided by commas.
@@ -42,6 +44,9 @@ pub const DEPENDS_ON: &str = "com.docker.compose.depends_on";
 pub const VERSION: &str = "com.docker.compose.version";
 /// On a container that was created to take the place of another one: the name of that place.
 pub const REPLACE: &str = "com.docker.compose.replace";
+
+/// On the container of a hook: the id of the container that it runs for.
+pub const HOOK_OF: &str = "io.rolecall.hook-of";
 
 /// `true` on whatever we made; we touch nothing without it.
 pub const MANAGED: &str = "io.rolecall.managed";

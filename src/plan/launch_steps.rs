@@ -146,6 +146,7 @@ impl Builder {
             containers.iter().filter(|c| makes(c)).map(|c| (c.desired.name.clone(), self.container(c))).collect();
         let stopped =
             if containers.iter().any(|c| replaces(c)) { self.stops(service, &made, order) } else { Vec::new() };
+        let mut prepared = Vec::new();
         for container in containers.iter().filter(|c| acts(c)) {
             let desired = &container.desired;
             let mut needs: Vec<Index> = self.gate.iter().chain(&self.unit).copied().collect();
@@ -163,6 +164,20 @@ impl Builder {
                 needs.extend(stopped.iter().copied());
             }
             needs.extend(self.freed(service, &made));
+            if prepared.is_empty() && !desired.pre_start.is_empty() && containers.iter().all(|c| acts(c)) {
+                let needs = needs.iter().chain(made.values()).copied();
+                let step = Step::new(
+                    format!("pre-start:{service}"),
+                    &desired.hash,
+                    ENGINE + GRACE_LIMIT,
+                    Action::PreStart(containers.clone()),
+                );
+                prepared.push(self.plan.add(step, needs));
+                for wish in &wishes {
+                    self.plan.graph.wish(prepared[0], *wish);
+                }
+            }
+            needs.extend(&prepared);
             let action = Action::Start(Rc::clone(container));
             // What is stopped first has the grace that it was made with, which may be longer than the present one.
             let deadline = if stops(container) { ENGINE + GRACE_LIMIT } else { ENGINE };

@@ -116,6 +116,12 @@ impl Step {
                 _ => format!("create container {}", step.desired.name),
             },
             Action::Stop { existing, why } => format!("stop container {}: {why}", existing.name),
+            Action::PreStart(steps) => {
+                let first = steps.first().map(|step| &step.desired);
+                let hooks = first.map_or(0, |desired| desired.pre_start.len());
+                let service = first.map_or("", |desired| &desired.service);
+                format!("run {hooks} pre_start {} of service {service}", if hooks == 1 { "hook" } else { "hooks" })
+            }
             Action::Start(step) => match &step.action {
                 reconcile::Action::Restart(why) => format!("restart container {}: {why}", step.desired.name),
                 _ => format!("start container {}", step.desired.name),
@@ -177,6 +183,8 @@ pub enum Action {
         /// Why it is stopped.
         why: String,
     },
+    /// Runs the `pre_start` hooks of a service, for the first of its containers that are about to start.
+    PreStart(Vec<Rc<reconcile::Step>>),
     /// Puts a container in its place and starts it.
     Start(Rc<reconcile::Step>),
     /// Waits for all containers of a service.

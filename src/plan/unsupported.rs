@@ -59,6 +59,9 @@ pub const RULES: &[Rule] = &[
     refused("use_api_socket", "it hands the engine and its registry credentials to a container", |_, s| {
         s.use_api_socket
     }),
+    refused("pre_start.per_replica", "hooks run once for a service, as with Compose 5.5; remove it", |_, s| {
+        s.pre_start.iter().any(|hook| hook.per_replica)
+    }),
     refused("credential_spec", WINDOWS, |_, s| s.credential_spec.is_some()),
     refused("isolation", WINDOWS, |_, s| !matches!(s.isolation.as_str(), "" | "default")),
     refused("volumes.type: npipe", WINDOWS, |_, s| s.volumes.iter().any(|v| v.r#type == "npipe")),

@@ -47,6 +47,9 @@ impl Engine for Absent {
     async fn start_container(&self, _: &str) -> Result<()> {
         unreachable!("not played")
     }
+    async fn wait_container(&self, _: &str) -> Result<i64> {
+        unreachable!("not played")
+    }
     async fn stop_container(&self, _: &str, _: Option<i64>) -> Result<()> {
         unreachable!("not played")
     }

@@ -114,6 +114,7 @@ impl Stage {
     image: {WEB}
     networks: [back]
     healthcheck: {{ test: [CMD, wget, -qO-, \"http://127.0.0.1/\"], interval: 200ms, retries: 50 }}
+    pre_start: [{{ command: [sh, -c, \"echo prepared >> /data/prepared\"] }}]
     post_start: [{{ command: [touch, /data/hooked] }}]
     volumes: [\"data:/data\"]
     secrets: [token]

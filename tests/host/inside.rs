@@ -209,6 +209,9 @@ impl Engine for Nothing {
     async fn start_container(&self, _: &str) -> Result<()> {
         nothing()
     }
+    async fn wait_container(&self, _: &str) -> Result<i64> {
+        nothing()
+    }
     async fn stop_container(&self, _: &str, _: Option<i64>) -> Result<()> {
         nothing()
     }

@@ -13,6 +13,7 @@ mod host;
 mod labelled;
 mod mounts;
 mod network;
+mod pre_start;
 mod project_files;
 mod resources;
 mod secrets;
@@ -47,6 +48,7 @@ pub use files::Upload;
 pub(crate) use hooks::read as read_hooks;
 pub use mounts::Inherited;
 pub use network::Attachment;
+pub use pre_start::{PRE_START, PreStart};
 pub use project_files::{Fetched, ProjectFiles};
 pub use secrets::SecretFile;
 
@@ -141,8 +143,10 @@ pub struct Desired {
     pub networks: BTreeSet<String>,
     /// Named volumes, by their names in the engine.
     pub volumes: BTreeSet<String>,
-    /// Images that it mounts.
-    pub mounted_images: BTreeSet<String>,
+    /// Images that it mounts, and those of its `pre_start` hooks.
+    pub further_images: BTreeSet<String>,
+    /// Hooks of its service, which run before the first of its containers starts.
+    pub pre_start: Vec<PreStart>,
     /// Networks that it is connected to after it was created, where the engine takes one only.
     pub connect: Vec<Attachment>,
     /// Files that are copied into it before each start.
@@ -211,7 +215,7 @@ pub fn container(
     let name = container_name(project, service, number);
     let attached = network::settings(project, &resolved, &name, &links, options.api)?;
     let secrets = secrets::files(project, service, options)?;
-    let mut mounted = mounts::mounts(project, &resolved, &secrets)?;
+    let mut mounted = mounts::mounts(project, &resolved, &secrets, options.generation)?;
     let hashes = [Generation::Two, Generation::Five].map(|generation| service_hash(&resolved, generation));
     let hash = service_hash(&resolved, options.generation);
     let added = Added::to(service, options);
@@ -252,6 +256,10 @@ pub fn container(
     }
     warnings.extend(secrets::ignored(project, service, &secrets));
 
+    let networks = (attached.mode.as_str(), &attached.endpoints, attached.connect.as_slice());
+    let pre_start = pre_start::of(project, service, networks, options);
+    let mut further_images = mounted.images;
+    further_images.extend(pre_start.iter().map(|hook| hook.image.clone()));
     let goal = goal(project, service);
     let platform = if service.platform.is_empty() { options.platform.clone() } else { Some(service.platform.clone()) };
     Ok(Desired {
@@ -270,7 +278,8 @@ pub fn container(
         instance: options.instance.clone(),
         networks: attached.names,
         volumes: mounted.volumes,
-        mounted_images: mounted.images,
+        further_images,
+        pre_start,
         connect: attached.connect,
         uploads,
         secrets,
@@ -316,7 +325,7 @@ impl Desired {
 
     /// The images that have to be there for it.
     pub fn images(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(&self.image).chain(&self.mounted_images).map(String::as_str)
+        std::iter::once(&self.image).chain(&self.further_images).map(String::as_str)
     }
 
     /// What Compose writes down of a container that is being replaced: its name without the project.

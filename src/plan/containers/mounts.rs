@@ -39,7 +39,12 @@ pub(super) struct Mounted {
 }
 
 /// The mounts of a service, by target; the order has no meaning to the engine. `kept` are its files in memory.
-pub(super) fn mounts(project: &Project, service: &ServiceConfig, kept: &[SecretFile]) -> Result<Mounted> {
+pub(super) fn mounts(
+    project: &Project,
+    service: &ServiceConfig,
+    kept: &[SecretFile],
+    generation: Generation,
+) -> Result<Mounted> {
     // A target that is named twice is mounted once, as the last one says; volumes go before secrets before configs.
     let mut by_target: BTreeMap<&str, &ServiceVolumeConfig> = BTreeMap::new();
     let mut mounted = Mounted::default();
@@ -47,7 +52,7 @@ pub(super) fn mounts(project: &Project, service: &ServiceConfig, kept: &[SecretF
         by_target.insert(&volume.target, volume);
     }
     for volume in by_target.values() {
-        add_volume(project, volume, &mut mounted);
+        add_volume(project, volume, generation, &mut mounted);
     }
     for reference in &service.secrets {
         let target = target_of(reference, "/run/secrets/");
@@ -84,7 +89,7 @@ pub(super) fn target_of(reference: &FileReferenceConfig, base: &str) -> String {
     if target.starts_with('/') { target.clone() } else { format!("{base}{target}") }
 }
 
-fn add_volume(project: &Project, volume: &ServiceVolumeConfig, mounted: &mut Mounted) {
+fn add_volume(project: &Project, volume: &ServiceVolumeConfig, generation: Generation, mounted: &mut Mounted) {
     let named = project.volumes.get(&volume.source).filter(|_| volume.r#type == "volume");
     let source = named.map_or(&volume.source, |named| &named.name);
     if volume.r#type == "volume" {
@@ -98,21 +103,21 @@ fn add_volume(project: &Project, volume: &ServiceVolumeConfig, mounted: &mut Mou
         mounted.images.insert(volume.source.clone());
     }
     let short = match volume.r#type.as_str() {
-        "bind" => !bind_needs_mount(volume),
+        "bind" => !bind_needs_mount(volume, generation),
         "volume" => named.is_some() && !volume_needs_mount(volume),
         _ => false,
     };
     if short {
         mounted.binds.push(bind_string(source, volume));
     } else {
-        mounted.mounts.push(mount(source, volume));
+        mounted.mounts.push(mount(source, volume, generation));
     }
 }
 
 /// The short form makes a missing folder of the host; what asks for anything else needs the long one.
-fn bind_needs_mount(volume: &ServiceVolumeConfig) -> bool {
+fn bind_needs_mount(volume: &ServiceVolumeConfig, generation: Generation) -> bool {
     volume.bind.as_ref().is_some_and(|bind| {
-        !bind.create_host_path.enabled(Generation::Two) || !bind.propagation.is_empty() || !bind.recursive.is_empty()
+        !bind.create_host_path.enabled(generation) || !bind.propagation.is_empty() || !bind.recursive.is_empty()
     })
 }
 
@@ -131,7 +136,7 @@ fn bind_string(source: &str, volume: &ServiceVolumeConfig) -> String {
     format!("{source}:{}:{}", volume.target, options.join(","))
 }
 
-fn mount(source: &str, volume: &ServiceVolumeConfig) -> Value {
+fn mount(source: &str, volume: &ServiceVolumeConfig, generation: Generation) -> Value {
     let mut body = Body::default();
     body.set("Type", volume.r#type.clone())
         .set("Source", source)
@@ -147,7 +152,7 @@ fn mount(source: &str, volume: &ServiceVolumeConfig) -> Value {
                     options
                         .set("Propagation", bind.propagation.clone())
                         .set("NonRecursive", bind.recursive == "disabled")
-                        .set("CreateMountpoint", bind.create_host_path.enabled(Generation::Two))
+                        .set("CreateMountpoint", bind.create_host_path.enabled(generation))
                         .set("ReadOnlyNonRecursive", bind.recursive == "writable")
                         .set("ReadOnlyForceRecursive", bind.recursive == "readonly");
                     options

@@ -1,5 +1,6 @@
 //! Networks, ports, images and registries.
 
+mod hooks;
 mod limits;
 mod networks;
 mod ports;
