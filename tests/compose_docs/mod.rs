@@ -42,11 +42,10 @@ fn attributes(shape: &'static Shape, path: &str, found: &mut BTreeSet<String>) {
     match shape {
         Shape::Either(all) => all.iter().for_each(|shape| attributes(shape, path, found)),
         Shape::List(item, _) => attributes(item, path, found),
+        Shape::SinceFive(shape) => attributes(shape, path, found),
         Shape::Dict(item, _) => attributes(item, &join(path, "*"), found),
         Shape::Object(object) => {
-            // The tables are of what a host runs, which Compose 2 defines.
-            let shown = object.attributes.iter().filter(|(_, shape)| !matches!(shape, Shape::SinceFive(_)));
-            for (name, shape) in shown {
+            for (name, shape) in object.attributes {
                 let path = join(path, name);
                 attributes(shape, &path, found);
                 found.insert(path);
