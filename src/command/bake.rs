@@ -67,7 +67,7 @@ impl Bake<'_> {
         let shape = Shape::of(&fetched);
         let survey = session.survey(facts, input, fetched).await.map_err(fetch)?;
         let plan = |err: Error| err.step("plan");
-        survey.projects.iter().try_for_each(ports::check).map_err(plan)?;
+        survey.projects.iter().try_for_each(ports::check).map_err(|clash| plan(clash.error))?;
         let platform = std::env::var("DOCKER_DEFAULT_PLATFORM").ok().filter(|platform| !platform.is_empty());
         let needs =
             images::of_projects(&survey.projects, platform.as_deref(), &survey.prepared.manifest.extension.mirrors)

@@ -3,6 +3,8 @@
 //! Status codes and error kinds decide where there are any. A registry's refusal reaches us only as a sentence that the
 //! engine passes on, so there, and only there, words decide.
 
+mod start;
+
 use std::io;
 
 use bollard::errors::Error as Bollard;
@@ -111,7 +113,8 @@ fn transport(attempted: &str, subject: &Subject, host: &str, err: &Bollard) -> E
     }
 }
 
-/// Answers of the engine that will not change by themselves, although it says 500: words, cause and advice.
+/// Answers of the engine that will not change by themselves, although it says 500: words, cause and advice. For a
+/// container, advice that is empty is that of [`start`].
 const PERMANENT: &[(&str, Cause, &str)] = &[
     ("no space left on device", Cause::DiskFull, "free space below docker's data-root, then run again"),
     ("port is already allocated", Cause::PortHeld, "another container publishes this port; find it with `docker ps`"),
@@ -124,11 +127,7 @@ const PERMANENT: &[(&str, Cause, &str)] = &[
     ("runtime create failed", Cause::ContainerFailed, ""),
     ("failed to create task", Cause::ContainerFailed, ""),
     ("failed to create shim", Cause::ContainerFailed, ""),
-    (
-        "failed to initialize logging driver",
-        Cause::ContainerFailed,
-        "correct `logging` of the service, or what it names",
-    ),
+    ("failed to initialize logging driver", Cause::ContainerFailed, ""),
     ("could not select device driver", Cause::ContainerFailed, "the host lacks this device or its driver"),
     ("oci runtime", Cause::ContainerFailed, ""),
     ("error mounting", Cause::ContainerFailed, ""),
@@ -233,7 +232,11 @@ fn refused(attempted: &str, status: u16, message: &str) -> Error {
     let error = match known {
         Some((_, cause, advice)) => {
             let error = Error::new(*cause, told);
-            if advice.is_empty() { error } else { error.hint(*advice) }
+            match (*advice, *cause) {
+                ("", Cause::ContainerFailed) => error.hint(start::advice(&lower)),
+                ("", _) => error,
+                (advice, _) => error.hint(advice),
+            }
         }
         None => Error::new(Cause::EngineRefused, told),
     };

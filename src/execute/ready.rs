@@ -261,7 +261,8 @@ impl Ready<'_> {
             Verdict::Failed(cause, why) => {
                 let output = self.tail(&target.id).await;
                 let was = if watched.was_ready() { "was ready, and then " } else { "" };
-                return Err(Error::new(cause, format!("container {} {was}{why}", target.name)).output(output));
+                let error = Error::new(cause, format!("container {} {was}{why}", target.name)).output(output);
+                return Err(error.hint(verdict::advice(&there, cause, &target.name)));
             }
             Verdict::Waiting { why, again, unhealthy } => {
                 let awaits_health = check::status(&there["State"]) != "none" && target.until != Until::Completed;
@@ -298,8 +299,9 @@ impl Ready<'_> {
             output.extend(first.check.iter().map(|line| format!("health check: {line}")));
             output.extend(self.tail(&first.target.id).await);
         }
-        let cause = if unhealthy.is_some() { Cause::ContainerUnhealthy } else { Cause::ReadyTimeout };
-        Error::new(cause, message).output(output)
+        let Some(unhealthy) = unhealthy else { return Error::new(Cause::ReadyTimeout, message).output(output) };
+        let cause = Cause::ContainerUnhealthy;
+        Error::new(cause, message).output(output).hint(verdict::advice(&Value::Null, cause, &unhealthy.target.name))
     }
 }
 

@@ -110,7 +110,8 @@ impl Findings {
         self.into_error().map_or(Ok(warnings), Err)
     }
 
-    fn add(&mut self, fault: Fault) {
+    /// Adds a fault.
+    pub fn add(&mut self, fault: Fault) {
         if !self.faults.contains(&fault) {
             self.faults.push(fault);
         }

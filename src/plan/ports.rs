@@ -12,7 +12,7 @@ use crate::{
         Project,
         model::{ServiceConfig, ServicePortConfig},
     },
-    error::{Cause, Error, Result},
+    error::{Cause, Error},
     world::{Listener, Protocol},
 };
 pub use held::{Occupant, PortCheck, held};
@@ -22,8 +22,21 @@ pub use held::{Occupant, PortCheck, held};
 pub struct PortRequest {
     /// Service.
     pub service: String,
+    /// Index in the service's `ports`.
+    pub item: usize,
     /// The port.
     pub port: HostPort,
+}
+
+/// A clash of ports.
+#[derive(Debug)]
+pub struct Clash {
+    /// Service whose item of `ports` is one too many.
+    pub service: String,
+    /// Index in its `ports`.
+    pub item: usize,
+    /// What clashes.
+    pub error: Error,
 }
 
 /// A port of the host.
@@ -100,10 +113,11 @@ impl HostPort {
 pub fn requests(project: &Project) -> Vec<PortRequest> {
     let mut requests = Vec::new();
     for service in project.services.values().filter(|service| publishes(service)) {
-        for port in service.ports.iter().flat_map(host_ports) {
+        let ports = service.ports.iter().enumerate();
+        for (item, port) in ports.flat_map(|(item, port)| host_ports(port).into_iter().map(move |port| (item, port))) {
             // Each further container of a service asks for the same port again.
             for _ in 0..service.replicas() {
-                requests.push(PortRequest { service: service.name.clone(), port });
+                requests.push(PortRequest { service: service.name.clone(), item, port });
             }
         }
     }
@@ -126,7 +140,7 @@ pub(crate) fn shares_network(service: &ServiceConfig) -> bool {
 ///
 /// # Errors
 /// `port-clash`.
-pub fn check(project: &Project) -> Result<()> {
+pub fn check(project: &Project) -> Result<(), Clash> {
     clashes(&requests(project))?;
     ranges::check(project)
 }
@@ -160,7 +174,7 @@ fn host_ports(port: &ServicePortConfig) -> Vec<HostPort> {
 ///
 /// # Errors
 /// `port-clash`, naming the first two that meet.
-pub fn clashes(requests: &[PortRequest]) -> Result<()> {
+pub fn clashes(requests: &[PortRequest]) -> Result<(), Clash> {
     for (n, second) in requests.iter().enumerate() {
         let Some(first) = requests[..n].iter().find(|first| first.port.meets(&second.port)) else {
             continue;
@@ -178,8 +192,9 @@ pub fn clashes(requests: &[PortRequest]) -> Result<()> {
                 a.protocol.name()
             ),
         };
-        return Err(Error::new(Cause::PortClash, message)
-            .hint("give one of them another host port, or put them on different hosts by role"));
+        let error = Error::new(Cause::PortClash, message)
+            .hint("give one of them another host port, or put them on different hosts by role");
+        return Err(Clash { service: second.service.clone(), item: second.item, error });
     }
     Ok(())
 }

@@ -93,7 +93,7 @@ async fn obey(order: &str) -> Result<String> {
         }
         "port" => {
             let port = HostPort { ip: None, port: rest.parse().unwrap(), protocol: Protocol::Tcp };
-            let request = PortRequest { service: "web".into(), port };
+            let request = PortRequest { service: "web".into(), item: 0, port };
             let check = PortCheck { requests: vec![request], ..PortCheck::default() };
             ports::held(&check, &world.host.listeners().await?, Some(&[])).map(|()| "free".into())
         }

@@ -107,6 +107,23 @@ pub(super) fn of(there: &Value, target: &Target, history: History) -> Verdict {
     }
 }
 
+/// The exit code of a command that exists and is not executable, as shells and `init` report it.
+const NOT_EXECUTABLE: i64 = 126;
+
+/// What an operator does about a container that failed.
+pub(super) fn advice(there: &Value, cause: Cause, name: &str) -> String {
+    if there["State"]["ExitCode"] == NOT_EXECUTABLE {
+        return format!(
+            "a command is not executable: set the mode of its file in x-rolecall.host.files, or in the metadata of its \
+             object; docker logs {name}"
+        );
+    }
+    match cause {
+        Cause::ContainerUnhealthy => format!("read its last lines, and the check's: docker inspect {name}"),
+        _ => format!("read its last lines: docker logs {name}"),
+    }
+}
+
 fn running(there: &Value, target: &Target, history: History) -> Verdict {
     let state = &there["State"];
     if target.until == Until::Completed {

@@ -14,7 +14,10 @@ pub mod subnets;
 
 use std::{path::Path, time::Duration};
 
-use super::{ports, unsupported};
+use super::{
+    ports::{self, Clash},
+    unsupported,
+};
 use crate::{
     compose::{Diagnostic, Project, error::dotted},
     facts::Facts,
@@ -22,7 +25,7 @@ use crate::{
         Script,
         extension::{Extension, Install},
         files::Gathered,
-        findings::Findings,
+        findings::{Fault, Findings},
         prepare::Prepared,
         service,
     },
@@ -149,7 +152,12 @@ fn variables(subject: &Subject<'_>, findings: &mut Findings) {
 
 /// One port of the host that two containers ask for.
 fn host_ports(subject: &Subject<'_>, findings: &mut Findings) {
-    if let Some(Err(err)) = subject.project.map(ports::check) {
-        findings.error(err);
+    let Some(project) = subject.project else { return };
+    if let Err(Clash { service, item, error }) = ports::check(project) {
+        let item = item.to_string();
+        let path = ["services", &service, "ports", &item];
+        let mut diagnostic = Diagnostic::new(project.position(&path), dotted(&path), error.message);
+        diagnostic.help = error.hint;
+        findings.add(Fault { cause: error.cause, diagnostic, need: error.need });
     }
 }

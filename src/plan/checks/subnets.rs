@@ -4,7 +4,7 @@
 use std::net::Ipv4Addr;
 
 use crate::{
-    compose::{Diagnostic, Project},
+    compose::{Diagnostic, Project, error::dotted},
     facts::Facts,
     manifest::{extension::Extension, findings::Findings},
     plan::networks,
@@ -66,13 +66,12 @@ pub fn check(project: Option<&Project>, extension: &Extension, facts: &Facts, fi
     let bridges = ["bip", "fixed-cidr"].into_iter().filter_map(|key| Some((key, daemon.get(key)?.as_str()?)));
     for (key, range) in bases.chain(bridges) {
         if let Some(why) = clash(range) {
-            findings.error(
-                crate::error::Error::new(
-                    crate::error::Cause::ManifestInvalid,
-                    format!("x-rolecall.host.docker.daemon.{key}: {why}"),
-                )
-                .hint("choose a range outside the VPC"),
-            );
+            let path = ["x-rolecall", "host", "docker", "daemon", key];
+            let fault = match project {
+                Some(project) => Diagnostic::new(project.key_position(&path), dotted(&path), why),
+                None => Diagnostic::general(format!("{}: {why}", dotted(&path))),
+            };
+            findings.fault(fault.help("choose a range outside the VPC"));
         }
     }
 }
@@ -117,5 +116,6 @@ mod tests {
         let told = told("services: { a: { image: a } }", pools);
         assert_eq!(told.len(), 1, "{told:?}");
         assert!(told[0].contains("default-address-pools: 10.16.0.0/12 overlaps"), "{told:?}");
+        assert!(told[0].starts_with("compose.yaml:"), "{told:?}");
     }
 }

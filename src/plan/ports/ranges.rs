@@ -1,14 +1,15 @@
 //! Ranges of host ports: the engine takes a free port of the range for each container, so that a range can be too small.
 
-use super::{HostPort, meets, protocol, publishes};
+use super::{Clash, HostPort, meets, protocol, publishes};
 use crate::{
     compose::Project,
-    error::{Cause, Error, Result},
+    error::{Cause, Error},
 };
 
 /// Ports of which one container needs one.
 struct Wish<'a> {
     service: &'a str,
+    item: usize,
     first: HostPort,
     last: u16,
 }
@@ -20,7 +21,7 @@ struct Wish<'a> {
 ///
 /// # Errors
 /// `port-clash`, naming the range and who needs its ports.
-pub(super) fn check(project: &Project) -> Result<()> {
+pub(super) fn check(project: &Project) -> Result<(), Clash> {
     let wishes = wishes(project);
     for range in wishes.iter().filter(|wish| wish.last > wish.first.port) {
         let rivals = || wishes.iter().filter(|wish| range.rivals(wish));
@@ -30,7 +31,8 @@ pub(super) fn check(project: &Project) -> Result<()> {
                     rivals().filter(|wish| wish.first.port >= first && wish.last <= last).collect();
                 let ports = usize::from(last - first) + 1;
                 if inside.len() > ports {
-                    return Err(too_small(&inside, ports, (first, last)));
+                    let error = too_small(&inside, ports, (first, last));
+                    return Err(Clash { service: range.service.to_owned(), item: range.item, error });
                 }
             }
         }
@@ -60,14 +62,14 @@ impl Wish<'_> {
 fn wishes(project: &Project) -> Vec<Wish<'_>> {
     let mut all = Vec::new();
     for service in project.services.values().filter(|service| publishes(service)) {
-        for port in &service.ports {
+        for (item, port) in service.ports.iter().enumerate() {
             let (first, last) = port.published.split_once('-').unwrap_or((&port.published, &port.published));
             let (Ok(number), Ok(last)) = (first.parse::<u16>(), last.parse::<u16>()) else { continue };
             if number == 0 || last < number {
                 continue;
             }
             let first = HostPort { ip: port.host_ip.parse().ok(), port: number, protocol: protocol(&port.protocol) };
-            all.extend((0..service.replicas()).map(|_| Wish { service: &service.name, first, last }));
+            all.extend((0..service.replicas()).map(|_| Wish { service: &service.name, item, first, last }));
         }
     }
     all

@@ -1,5 +1,5 @@
 use super::*;
-use crate::world::Holder;
+use crate::{error::Result, world::Holder};
 
 fn port(text: &str) -> HostPort {
     let (rest, protocol) = match text.split_once('/') {
@@ -16,7 +16,7 @@ fn port(text: &str) -> HostPort {
 }
 
 fn request(service: &str, text: &str) -> PortRequest {
-    PortRequest { service: service.to_owned(), port: port(text) }
+    PortRequest { service: service.to_owned(), item: 0, port: port(text) }
 }
 
 fn listener(ip: &str, port: u16, name: &str, unit: Option<&str>) -> Listener {
@@ -26,18 +26,18 @@ fn listener(ip: &str, port: u16, name: &str, unit: Option<&str>) -> Listener {
 
 #[test]
 fn two_services_that_publish_one_port_are_both_named() {
-    let err = clashes(&[request("web", "80"), request("db", "5432"), request("log", "80")]).unwrap_err();
+    let err = clashes(&[request("web", "80"), request("db", "5432"), request("log", "80")]).unwrap_err().error;
     assert_eq!(err.cause, Cause::PortClash);
     assert_eq!(err.message, "services web and log both publish port 80/tcp");
-    let err = clashes(&[request("web", "127.0.0.1:80"), request("log", "0.0.0.0:80")]).unwrap_err();
+    let err = clashes(&[request("web", "127.0.0.1:80"), request("log", "0.0.0.0:80")]).unwrap_err().error;
     assert_eq!(err.message, "services web and log both publish port 80/tcp (127.0.0.1:80/tcp and 0.0.0.0:80/tcp)");
 }
 
 #[test]
 fn one_service_that_publishes_a_port_twice_is_named() {
-    let err = clashes(&[request("web", "80"), request("web", "80")]).unwrap_err();
+    let err = clashes(&[request("web", "80"), request("web", "80")]).unwrap_err().error;
     assert_eq!(err.message, "service web publishes port 80/tcp twice");
-    let err = clashes(&[request("web", "[::]:80"), request("web", "80")]).unwrap_err();
+    let err = clashes(&[request("web", "[::]:80"), request("web", "80")]).unwrap_err().error;
     assert_eq!(err.message, "service web publishes port [::]:80/tcp and again as 80/tcp");
 }
 
@@ -159,7 +159,7 @@ fn range_needs_a_port_for_each_container() {
     let web = |scale: u32, more: &str| {
         project(&format!("services: {{ web: {{ image: a, ports: ['18081-18085:80'], scale: {scale} }}{more} }}"))
     };
-    let message = |project: Project| super::check(&project).unwrap_err().message;
+    let message = |project: Project| super::check(&project).unwrap_err().error.message;
     assert!(super::check(&web(5, "")).is_ok());
     assert_eq!(
         message(web(6, "")),

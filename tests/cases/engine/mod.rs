@@ -5,3 +5,4 @@ mod limits;
 mod networks;
 mod ports;
 mod registries;
+mod starts;

@@ -148,6 +148,10 @@ fn subnet_of_the_vpc_is_refused() {
     assert!(bed.engine().get("/networks/prod_inner").is_null());
     bed.compose("prod", &compose("10.20.99.0/24"));
     bed.fails(3, "manifest-invalid").names("overlaps the VPC of this instance, 10.20.0.0/16");
+    let daemon = "x-rolecall:\n  host:\n    docker:\n      daemon: { bip: 10.20.5.1/24 }\n";
+    bed.compose("prod", &format!("services: {{ web: {{ image: \"rolecall-test/web:1\" }} }}\n{daemon}"));
+    let bridge = "compose.yaml:5:17: x-rolecall.host.docker.daemon.bip: 10.20.5.1/24 overlaps the VPC of this instance";
+    bed.fails(3, "manifest-invalid").names(bridge);
     bed.compose("prod", &compose("10.220.0.0/24"));
     bed.run().ready();
 }

@@ -72,7 +72,8 @@ fn range_with_fewer_ports_than_containers_is_refused() {
         )
     };
     bed.compose("shop", &replicas(6));
-    bed.fails(3, "port-clash").names("service web needs 6 ports of 18081-18085/tcp");
+    let place = "compose.yaml:1:58: services.web.ports[0]: service web needs 6 ports of 18081-18085/tcp";
+    bed.fails(3, "port-clash").names(place);
     bed.rolecall(&["plan"]).fails(3, "port-clash").names("these are 5");
     assert!(bed.engine().names().is_empty());
     bed.compose("shop", &replicas(5));
