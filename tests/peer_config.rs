@@ -120,3 +120,19 @@ fn first(theirs: &Result<String, String>, ours: &Result<String, String>) -> Stri
         (a, b) => format!("{a:?}, then {b:?}"),
     }
 }
+
+#[test]
+fn project_is_written_to_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("compose.yaml"), "name: shop\nservices: { web: { image: x } }\n").unwrap();
+    let config = |args: &[&str]| {
+        let done = Command::new(binary()).arg("config").args(args).current_dir(dir.path()).output().unwrap();
+        (done.status.code(), String::from_utf8(done.stdout).unwrap(), String::from_utf8(done.stderr).unwrap())
+    };
+    let (_, printed, _) = config(&[]);
+    assert!(printed.contains("image: x"), "{printed}");
+    assert_eq!(config(&["-o", "out.yaml"]), (Some(0), String::new(), String::new()));
+    assert_eq!(fs::read_to_string(dir.path().join("out.yaml")).unwrap(), printed);
+    let (code, _, told) = config(&["--output", "absent/out.yaml"]);
+    assert!(code == Some(1) && told.contains("absent/out.yaml"), "{told}");
+}
