@@ -41,7 +41,7 @@ pub async fn dispatch(cli: Cli) -> ExitCode {
         Command::Validate { file, roles, environment } => validate::validate(&file, roles.as_deref(), environment),
         Command::Iam(args) => iam::iam(&args),
         Command::Facts { settings, format } => facts::facts(&settings.into(), format).await,
-        Command::Status { json, wait, state_dir } => status::status(json, wait, state_dir),
+        Command::Status { json, wait, state_dir } => status::status(json, wait, state_dir).await,
         Command::Lifecycle => lifecycle::lifecycle().await,
         Command::Config(args) => config::config(args),
         Command::UserData(args) => user_data::user_data(args),

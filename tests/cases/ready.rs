@@ -130,6 +130,7 @@ fn worker_comes_back(stop: impl FnOnce(&Bed)) {
     bed.run().ready().says("service worker has no restart policy, serves nothing and is not awaited");
     stop(&bed);
     assert_eq!(state(&bed, "worker"), ("exited".into(), 0));
+    bed.rolecall(&["status"]).ready().prints("exited (0); it was running when the run ended");
     bed.rolecall(&["plan"])
         .ready()
         .prints("start container shop-worker-1")
