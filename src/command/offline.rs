@@ -6,10 +6,14 @@ use crate::{
     compose::Files,
     error::{Cause, Error, Result},
     fetch::{Kind, recognise},
+    host::files,
     manifest::{self, Reading, extension::Extension, prepare},
     redact::Secret,
     settings,
 };
+
+/// Larger than any file of a project that is read whole.
+const MAX_BYTES: u64 = 64 * 1024 * 1024;
 
 /// How the compose file, or the folder of a project, is read.
 ///
@@ -36,7 +40,7 @@ pub(super) fn reading(file: &Path, environment: Option<String>) -> Result<Readin
 /// # Errors
 /// It is neither, or cannot be read.
 pub(super) fn is_project(reading: &Reading) -> Result<bool> {
-    let read = |path: &Path| std::fs::read(path).map_err(|err| Error::io("read", path, &err));
+    let read = |path: &Path| files::read_regular(path, MAX_BYTES).map_err(|err| Error::io("read", path, &err));
     if let Some(file) = reading.files.first() {
         return Ok(recognise(&file.display().to_string(), &read(file)?)? == Kind::Compose);
     }

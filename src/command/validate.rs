@@ -16,7 +16,7 @@ use crate::{
         extension::Extension,
         files::{Gathered, Local},
         findings::Findings,
-        inspect::{Inspection, inspect},
+        inspect::{Inspected, Inspection, inspect},
         scripts,
     },
     plan::checks::{self, Subject},
@@ -45,8 +45,8 @@ pub fn validate(file: &Path, roles: Option<&str>, environment: Option<String>) -
     let (valid, findings) = if is_project {
         let inspection = inspect(&Disk, &reading, roles);
         let services: BTreeSet<&str> =
-            inspection.projects.iter().flat_map(|(_, project)| project.services.keys()).map(String::as_str).collect();
-        let name = inspection.projects.first().map(|(_, project)| project.name.clone()).unwrap_or_default();
+            inspection.projects.iter().flat_map(|of| of.project.services.keys()).map(String::as_str).collect();
+        let name = inspection.projects.first().map(|of| of.project.name.clone()).unwrap_or_default();
         let list = services.into_iter().collect::<Vec<_>>().join(", ");
         (format!("project {name}, services: {list}"), place.all(inspection))
     } else {
@@ -78,18 +78,18 @@ struct Place {
 impl Place {
     /// The findings of the files and of each set of roles.
     fn all(&self, inspection: Inspection) -> Findings {
-        let Inspection { extension, mut projects, mut findings } = inspection;
-        let earlier = findings.diagnostics();
+        let Inspection { extension, projects, mut findings } = inspection;
         if projects.is_empty() {
             // Scripts can be checked whatever is wrong with the rest.
             findings.extend(self.check(None, &extension));
         }
-        for (roles, project) in &mut projects {
+        for Inspected { roles, mut project, faults } in projects {
             // What an instance has, this place may not.
             project.unset.retain(|variable, _| !variable.starts_with("ROLECALL_"));
-            let mut found = self.check(Some(project), &extension);
-            found.retain_faults(|fault| !unblamed(&earlier, vec![fault.clone()]).is_empty());
-            found.each_fault(|fault| of_roles(roles, fault.cause, &mut fault.diagnostic));
+            let mut found = self.check(Some(&project), &extension);
+            // What is wrong with one role hides nothing of another.
+            found.retain_faults(|fault| !unblamed(&faults, vec![fault.clone()]).is_empty());
+            found.each_fault(|fault| of_roles(&roles, fault.cause, &mut fault.diagnostic));
             findings.extend(found);
         }
         findings

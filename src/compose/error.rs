@@ -231,15 +231,22 @@ pub fn dotted(path: &[&str]) -> String {
 }
 
 /// Of later faults those that cannot follow from an earlier one: about a service or another resource that has no earlier
-/// fault.
+/// fault, or about another attribute of it.
 #[must_use]
 pub fn unblamed(earlier: &[Diagnostic], later: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let object = |fault: &Diagnostic| {
-        let mut parts = fault.path.splitn(3, '.');
-        Some((parts.next()?.to_owned(), parts.next()?.split('[').next()?.to_owned()))
+        let mut parts = fault.path.splitn(4, '.');
+        let (kind, name) = (parts.next()?.to_owned(), parts.next()?.split('[').next()?.to_owned());
+        Some((kind, name, parts.next().and_then(|part| part.split('[').next()).map(str::to_owned)))
     };
     let blamed: Vec<_> = earlier.iter().filter_map(object).collect();
-    later.into_iter().filter(|fault| object(fault).is_none_or(|object| !blamed.contains(&object))).collect()
+    let follows = |(kind, name, attribute): (String, String, Option<String>)| {
+        blamed.iter().any(|earlier| {
+            (&earlier.0, &earlier.1) == (&kind, &name)
+                && (attribute.is_none() || earlier.2.is_none() || earlier.2 == attribute)
+        })
+    };
+    later.into_iter().filter(|fault| !object(fault).is_some_and(follows)).collect()
 }
 
 /// The candidate that a mistyped name probably meant: at most a third of its letters differ.

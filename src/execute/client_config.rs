@@ -6,6 +6,8 @@ use std::{collections::BTreeMap, path::PathBuf};
 use serde_json::Value;
 use tracing::warn;
 
+use crate::host::files;
+
 /// The key of a proxy in config.json, and the variable that it becomes; lower case is set as well.
 const VARIABLES: [(&str, &str); 5] = [
     ("httpProxy", "HTTP_PROXY"),
@@ -15,6 +17,9 @@ const VARIABLES: [(&str, &str); 5] = [
     ("allProxy", "ALL_PROXY"),
 ];
 
+/// A longer file is none of a client.
+const MAX_BYTES: u64 = 4 * 1024 * 1024;
+
 /// Where clients look for the engine unless `DOCKER_HOST` says otherwise.
 const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
 
@@ -23,7 +28,7 @@ pub(super) fn proxies(docker_host: Option<&str>) -> BTreeMap<String, String> {
     let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let dir = folder("DOCKER_CONFIG").or_else(|| Some(folder("HOME")?.join(".docker")));
     let Some(path) = dir.map(|dir| dir.join("config.json")) else { return BTreeMap::new() };
-    let Ok(text) = std::fs::read(&path) else { return BTreeMap::new() };
+    let Ok(text) = files::read_regular(&path, MAX_BYTES) else { return BTreeMap::new() };
     match serde_json::from_slice(&text) {
         Ok(config) => of(&config, docker_host.unwrap_or(DEFAULT_HOST)),
         Err(err) => {

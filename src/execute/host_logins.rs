@@ -8,6 +8,7 @@ use tracing::warn;
 
 use crate::{
     execute::credentials::Credentials,
+    host::files,
     image_ref::DOCKER_HUB,
     redact::{Secret, hide},
     world::{Command, Host, RegistryLogin},
@@ -15,6 +16,9 @@ use crate::{
 
 /// How long a credential helper may take, which may ask a service of its own.
 const HELPER: Duration = Duration::from_secs(30);
+
+/// A file of logins that is longer is none.
+const MAX_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Hands the name of a registry to a credential helper, which reads it from its input.
 const ASK: &str = r#"printf %s "$REGISTRY" | "docker-credential-$HELPER" get"#;
@@ -38,8 +42,11 @@ struct Answer {
 /// The login of this host for a registry. A file or a helper that cannot be used is only logged: who needs the login
 /// gets the refusal of the registry.
 pub(super) async fn find(host: &dyn Host, registry: &str) -> Option<RegistryLogin> {
-    for path in files() {
-        let Ok(text) = std::fs::read_to_string(&path) else { continue };
+    for path in config_files() {
+        let Some(text) = files::read_regular(&path, MAX_BYTES).ok().and_then(|text| String::from_utf8(text).ok())
+        else {
+            continue;
+        };
         let told = path.display().to_string();
         let config: Config = serde_json::from_str(&text).unwrap_or_default();
         let key = if registry == DOCKER_HUB { "https://index.docker.io/v1/" } else { registry };
@@ -63,7 +70,7 @@ pub(super) async fn find(host: &dyn Host, registry: &str) -> Option<RegistryLogi
 }
 
 /// The files that are looked through, the one that `docker login` writes first.
-fn files() -> Vec<PathBuf> {
+fn config_files() -> Vec<PathBuf> {
     let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let home = folder("HOME").unwrap_or_else(|| "/root".into());
     let config = folder("DOCKER_CONFIG").unwrap_or_else(|| home.join(".docker"));

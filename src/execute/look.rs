@@ -177,7 +177,8 @@ fn mounts_ours(info: &Value, docker_host: Option<&str>) -> bool {
 /// can be seen, do not rotate them.
 fn needs_rotation(info: &Value, local: bool) -> bool {
     let driver = info["LoggingDriver"].as_str().unwrap_or("json-file");
-    let text = if local { std::fs::read(Path::new("/etc/docker/daemon.json")).unwrap_or_default() } else { Vec::new() };
+    let read = || files::read_regular(Path::new("/etc/docker/daemon.json"), READ_LIMIT).unwrap_or_default();
+    let text = if local { read() } else { Vec::new() };
     let settings: Value = serde_json::from_slice(&text).unwrap_or_default();
     driver == "json-file" && settings["log-opts"]["max-size"].is_null()
 }

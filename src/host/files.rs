@@ -150,7 +150,12 @@ pub fn read_regular(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 
 /// Content of a file, `None` where there is none.
 pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
-    match fs::read(path) {
+    let whole = || -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        open_regular(path)?.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    match whole() {
         Ok(content) => Ok(Some(content)),
         Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(err) => Err(Error::io("read", path, &err)),
@@ -173,6 +178,8 @@ mod tests {
         fs::write(&file, "12345").unwrap();
         rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
         assert_eq!(read_regular(&file, 5).unwrap(), b"12345");
+        assert_eq!(read(&file).unwrap().unwrap(), b"12345");
+        assert!(read(&fifo).unwrap_err().message.ends_with("it is no regular file"));
         for (path, kind) in [
             (file.as_path(), io::ErrorKind::FileTooLarge),
             (&fifo, io::ErrorKind::InvalidInput),

@@ -13,9 +13,19 @@ pub struct Inspection {
     /// `x-rolecall`, as much of it as can be read.
     pub extension: Extension,
     /// The project of each set of roles; none for one of which parts are missing.
-    pub projects: Vec<(Vec<String>, Project)>,
+    pub projects: Vec<Inspected>,
     /// All faults of the files.
     pub findings: Findings,
+}
+
+/// The project of one set of roles.
+pub struct Inspected {
+    /// The roles.
+    pub roles: Vec<String>,
+    /// The project, without what is wrong with it.
+    pub project: Project,
+    /// What is wrong with it.
+    pub faults: Vec<Diagnostic>,
 }
 
 /// Reads the project for the given roles, or for sets that together reach each service that some role selects.
@@ -40,8 +50,10 @@ pub fn inspect(files: &dyn Files, reading: &Reading, given: Option<Vec<String>>)
         findings.invalid(faults.clone());
         match selected {
             Some(Ok((project, later))) => {
-                findings.invalid(unblamed(&faults, later));
-                projects.push((set, project));
+                let later = unblamed(&faults, later);
+                findings.invalid(later.clone());
+                let faults = faults.into_iter().chain(later).collect();
+                projects.push(Inspected { roles: set, project, faults });
             }
             Some(Err(err)) => findings.error(err),
             None => {}

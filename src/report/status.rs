@@ -129,6 +129,9 @@ pub struct Status {
     pub journal: PathBuf,
 }
 
+/// A longer file is none of ours.
+const MAX_BYTES: u64 = 64 * 1024 * 1024;
+
 impl Status {
     /// A run that begins now.
     pub fn begin(journal: PathBuf) -> Self {
@@ -185,7 +188,7 @@ impl Status {
     /// # Errors
     /// The file cannot be read, or is not one of ours.
     pub fn read(path: &Path) -> Result<Option<Self>> {
-        let bytes = match std::fs::read(path) {
+        let bytes = match files::read_regular(path, MAX_BYTES) {
             Ok(bytes) => bytes,
             Err(err) if err.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(err) => return Err(Error::io("read", path, &err)),

@@ -66,6 +66,26 @@ fn files_that_could_block_are_refused() {
 }
 
 #[test]
+fn pipes_among_files_of_the_host_do_not_block() {
+    let bed = Bed::new();
+    bed.compose("shop", "services:\n  web: { image: \"rolecall-test/web:1\" }\n");
+    let docker = bed.path("home/.docker");
+    fs::create_dir_all(&docker).unwrap();
+    pipe(&docker.join("config.json"));
+    bed.run().ready();
+    let status = bed.agent.runtime.join("status.json");
+    fs::remove_file(&status).unwrap();
+    pipe(&status);
+    assert!(bed.rolecall(&["status"]).exits(1).stderr.contains("it is no regular file"));
+    fs::remove_file(&status).unwrap();
+    // Where no file names the project, the variables of the folder are looked at.
+    let folder = bed.path("folder");
+    fs::create_dir(&folder).unwrap();
+    pipe(&folder.join(".env"));
+    bed.rolecall(&["validate", folder.to_str().unwrap()]).fails(3, "source-unrecognised");
+}
+
+#[test]
 fn blocked_read_ends_at_the_signal() {
     let bed = Bed::without_engine();
     let file = bed.path("hangs");

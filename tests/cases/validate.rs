@@ -57,12 +57,59 @@ x-rolecall:
         "compose.override.yaml:4:5",
         "compose.yaml:4:5",
         "compose.yaml:7:13",
+        "compose.yaml:8:18",
+        "compose.yaml:11:16",
+        "compose.yaml:12:15",
         "compose.yaml:14:5",
         "compose.yaml:16:12",
         "compose.yaml:21:5",
         "compose.yaml:22:24",
     ];
     assert_eq!(starts, wanted, "{}", outcome.stderr);
+}
+
+#[test]
+fn fault_of_one_role_hides_none_of_another() {
+    let compose = "\
+services:
+  web: { image: 'web:1' }
+x-rolecall:
+  roles:
+    a: { services: { web: { env_file: gone.env } } }
+    b: { services: { web: { credential_spec: { file: x } } } }
+    c: { services: { web: { volumes: ['../:/x'] } } }
+    d: { services: { web: { volumes: ['./gone.conf:/x'] } } }
+    e: { services: { web: { env_file: gone.env, restart: sometimes } } }
+";
+    let outcome = validate(&[("compose.yaml", compose)]).exits(3);
+    let lines: Vec<&str> = places(&outcome).into_iter().map(|line| line.split(':').nth(1).unwrap()).collect();
+    assert_eq!(lines, ["5", "6", "7", "8", "9", "9"], "{}", outcome.stderr);
+}
+
+#[test]
+fn value_that_the_engine_refuses_is_found_before_the_first_step() {
+    let bed = Bed::new();
+    let compose = "\
+services:
+  web: { image: 'rolecall-test/web:1' }
+  worker: { image: 'rolecall-test/web:1', restart: sometimes }
+  cron: { image: 'Upper/Case:1', stop_signal: SIGFOO }
+";
+    bed.compose("shop", compose);
+    fs::write(bed.path("compose.yaml"), compose).unwrap();
+    let file = bed.path("compose.yaml").display().to_string();
+    for args in [&["validate", &file][..], &["plan"], &["run"]] {
+        let outcome = bed.rolecall(args);
+        for wanted in [
+            "3:43: services.worker.restart: the engine knows no",
+            "4:11: services.cron.image: ",
+            "4:34: services.cron.stop_signal",
+        ] {
+            assert!(outcome.stderr.contains(&format!("compose.yaml:{wanted}")), "{wanted}: {}", outcome.told());
+        }
+        outcome.fails(3, "manifest-invalid");
+    }
+    assert_eq!(bed.engine().names(), Vec::<String>::new());
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod host_files;
 mod pins;
 mod scripts;
 pub mod subnets;
+mod values;
 
 use std::{path::Path, time::Duration};
 
@@ -55,6 +56,7 @@ type Check = fn(&Subject<'_>, &mut Findings);
 const CHECKS: &[Check] = &[
     attributes,
     extensions,
+    values::check,
     binds::binds,
     host_files::check,
     containers::check,
