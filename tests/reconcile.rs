@@ -150,6 +150,33 @@ fn a_network_is_made_anew_and_a_volume_is_left_alone() {
 }
 
 #[test]
+fn renamed_network_replaced_by_the_new_one() {
+    let bed = Bed::new();
+    let compose = |name: &str, subnet: &str| {
+        format!(
+            "services:\n  web: {{ image: \"{WEB}\", networks: [back], stop_grace_period: 1s }}\n  far: {{ image: \"{WEB}\" }}\n\
+             networks: {{ back: {{ name: {name}, ipam: {{ config: [{{ subnet: {subnet} }}] }} }} }}\n"
+        )
+    };
+    let exists = |name: &str| bed.engine().ask("GET", &format!("/networks/{name}"), "").unwrap().status == 200;
+    let (one, two) = ("10.231.4.0/24", "10.231.5.0/24");
+    assert_eq!(after(&bed, &compose("old-back", one), &compose("new-back", two)), "*web-1");
+    assert_eq!([exists("old-back"), exists("new-back")], [false, true]);
+    assert_eq!(after(&bed, &compose("new-back", two), &compose("last-back", two)), "*web-1", "in the same subnet");
+    assert_eq!([exists("new-back"), exists("last-back")], [false, true]);
+    // A container of somebody else keeps it.
+    let guest = bed.engine().post(
+        "/containers/create?name=guest",
+        &serde_json::json!({ "Image": WEB, "HostConfig": { "NetworkMode": "last-back" } }),
+    );
+    bed.engine().post("/containers/guest/start", &Value::Null);
+    bed.compose("shop", &compose("back", one));
+    bed.run().ready();
+    assert!(exists("last-back"), "{guest:?}");
+    bed.run().ready().says("network last-back is back now, and stays since guest is still connected to it");
+}
+
+#[test]
 fn another_image_under_the_same_tag_replaces_what_was_made_of_the_old_one() {
     let bed = Bed::new();
     bed.engine().import("rolecall-test/other:1", &["CMD [\"sleep\", \"1000\"]"]);

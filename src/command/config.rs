@@ -16,7 +16,7 @@ use super::print;
 use crate::{
     cli::{ComposeGeneration, ConfigArgs, ConfigFormat, ConfigList, ConfigSkip},
     compose::{
-        self, Disk, Files, Generation, LoadOptions, Project, Skip,
+        self, Disk, Files, Generation, LoadOptions, Project, ServiceConfig, Skip,
         emit::{Emit, Form, Tree},
         load::INPUT,
     },
@@ -148,7 +148,7 @@ fn part(project: &Project, list: &ConfigList) -> Result<Option<String>> {
         return lines(project.services.keys().cloned().collect());
     }
     if list.images {
-        return lines(project.services.values().map(|service| image_name(project, service)).collect());
+        return lines(project.services.values().flat_map(|service| images(project, service)).collect());
     }
     if list.networks {
         return lines(project.networks.keys().cloned().collect());
@@ -166,6 +166,15 @@ fn part(project: &Project, list: &ConfigList) -> Result<Option<String>> {
         return lines(project.environment.iter().map(|(name, value)| format!("{name}={value}")).collect());
     }
     Ok(list.quiet.then(String::new))
+}
+
+/// The image of a service; in generation 5 also those of its `pre_start` hooks.
+fn images(project: &Project, service: &ServiceConfig) -> Vec<String> {
+    let own = image_name(project, service);
+    let hooks = service.pre_start.iter().filter(|_| project.generation == Generation::Five);
+    let hooks = hooks.map(|hook| &hook.image).filter(|image| !image.is_empty() && **image != own).cloned();
+    let hooks: Vec<String> = hooks.collect();
+    std::iter::once(own).chain(hooks).collect()
 }
 
 fn hashes(project: &Project, which: &str) -> Result<String> {
@@ -255,6 +264,17 @@ mod tests {
         }
         let err = part(&project, &ConfigList { hash: Some("bb".to_owned()), ..none() }).unwrap_err();
         assert!(err.message.contains("no such service 'bb'"), "{}", err.message);
+    }
+
+    #[test]
+    fn images_of_hooks_listed_by_generation_five() {
+        let text = "services: {a: {image: x, pre_start: [{command: [m]}, {image: y, command: [m]}]}}\n";
+        let files: std::collections::BTreeMap<PathBuf, Vec<u8>> =
+            [(Path::new("/p/compose.yaml").to_owned(), text.into())].into();
+        let options = LoadOptions { working_dir: "/p".into(), generation: Generation::Five, ..LoadOptions::default() };
+        let project = compose::load(&files, &options).unwrap();
+        let list = ConfigList { images: true, ..ConfigList::default() };
+        assert_eq!(part(&project, &list).unwrap().as_deref(), Some("x\ny\n"));
     }
 
     #[test]

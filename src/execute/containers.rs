@@ -6,7 +6,7 @@
 
 pub mod pre_start;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Value, json};
 use tracing::{debug, info};
@@ -17,6 +17,7 @@ use crate::{
     execute::{container_user, host_folders, images::Image, secrets, stop, upload},
     plan::{
         containers::{Desired, Inherited},
+        image_identity::ImageIdentity,
         labels,
         reconcile::{Action, Existing, Step},
     },
@@ -41,11 +42,24 @@ pub async fn prepare(engine: &dyn Engine, step: &Step, image: &Image) -> Result<
         (Action::Replace(_), Some(old)) => {
             let name = format!("{}_{}", short(&old.id), desired.name);
             let inherited = engine.inspect_container(&old.id).await?.map(|old| inherited(&old)).unwrap_or_default();
-            create(engine, desired, &name, &desired.body(&image.identity, &image.volumes, Some(&inherited))).await
+            create(engine, desired, &name, &body(engine, desired, image, Some(&inherited)).await?).await
         }
         (_, Some(existing)) => Ok(existing.id.clone()),
-        (_, None) => create(engine, desired, &desired.name, &desired.body(&image.identity, &image.volumes, None)).await,
+        (_, None) => create(engine, desired, &desired.name, &body(engine, desired, image, None).await?).await,
     }
+}
+
+/// The body of the request that makes a container, now that all of its images are there.
+async fn body(engine: &dyn Engine, desired: &Desired, image: &Image, replaces: Option<&Inherited>) -> Result<Value> {
+    let mut mounted = BTreeMap::new();
+    for name in desired.mounted_images.values() {
+        if let Some(found) = engine.inspect_image(name).await? {
+            mounted.insert(name.clone(), ImageIdentity::read(&found));
+        }
+    }
+    let mut body = desired.body(&image.identity, &image.volumes, replaces);
+    desired.label_mounted_images(&mut body, &mounted);
+    Ok(body)
 }
 
 fn short(id: &str) -> &str {

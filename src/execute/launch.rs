@@ -22,7 +22,7 @@ use crate::{
         containers::{self, Desired},
         image_identity::ImageIdentity,
         images, labels, launch_steps, limits,
-        networks::{self, NetworkAction},
+        networks::{self, NetworkAction, RenamedNetwork},
         reconcile::{self, Existing, There},
         volumes::{self, VolumeAction},
     },
@@ -67,7 +67,7 @@ pub async fn plan(cx: &Context, extension: &Extension, unit: bool) -> Result<Pla
     let completed = evidence::completed(cx, &containers).await?;
     let peers = reconcile::peers(&project.name, &containers);
     let desired = containers::desired(project, &peers, &launch.options())?;
-    let wanted_networks = networks::desired(project, Some(&launch.instance));
+    let wanted_networks = networks::desired(project, launch.options().generation, Some(&launch.instance));
     let wanted_volumes = volumes::desired(project, Some(&launch.instance));
     let needs = images::needs(&desired);
     let seen = if answers {
@@ -93,6 +93,7 @@ pub async fn plan(cx: &Context, extension: &Extension, unit: bool) -> Result<Pla
         mounted: mounted::read(&cx.paths),
         interrupted: cx.interrupted(),
     };
+    let renamed_networks = networks::renamed(&wanted_networks, &project.name, &seen.networks);
     let mut compared_networks = Vec::new();
     let mut shown = Vec::new();
     let mut look_at = |kind: &str, name: &str, body: Option<&Value>| {
@@ -131,6 +132,7 @@ pub async fn plan(cx: &Context, extension: &Extension, unit: bool) -> Result<Pla
     if launch.remove_orphans {
         reconciled.remove_orphans();
     }
+    let (renamed_networks, in_use) = unused(renamed_networks, &reconciled, &there.containers);
     let dropped = dropped_volumes::warnings(cx, &reconciled, &there).await;
     let replaced_images = if extension.host.prune { replaced(&reconciled, &cx.paths) } else { Vec::new() };
     let mut plan = launch_steps(Launch {
@@ -142,8 +144,9 @@ pub async fn plan(cx: &Context, extension: &Extension, unit: bool) -> Result<Pla
         ready: extension.ready,
         unit,
         replaced_images,
+        renamed_networks,
     });
-    plan.warnings.extend(limits.into_iter().chain(shown).chain(dropped));
+    plan.warnings.extend(limits.into_iter().chain(shown).chain(dropped).chain(in_use));
     Ok(plan)
 }
 
@@ -167,6 +170,36 @@ pub fn pulls_for_those_down(plan: &Plan) -> Plan {
         }
     }
     pulls
+}
+
+/// The renamed networks that nothing is in once the containers have been replaced, and warnings about the others.
+fn unused(
+    renamed: Vec<RenamedNetwork>,
+    reconciled: &reconcile::Reconciled,
+    containers: &[Existing],
+) -> (Vec<RenamedNetwork>, Vec<String>) {
+    let replaced = reconciled.steps.iter().filter(|step| matches!(step.action, reconcile::Action::Replace(_)));
+    let leaving =
+        replaced.filter_map(|step| step.existing.as_ref()).chain(reconciled.remove.iter().map(|(one, _)| one));
+    let leaving: BTreeSet<&str> = leaving.map(|one| one.id.as_str()).collect();
+    let mut warnings = Vec::new();
+    let mut unused = Vec::new();
+    for network in renamed {
+        // One that was never started is in its networks by name only.
+        let within = |c: &&Existing| {
+            c.networks.iter().any(|(name, id)| *id == network.id || (id.is_empty() && *name == network.name))
+        };
+        let staying = containers.iter().filter(within).filter(|c| !leaving.contains(c.id.as_str()));
+        let staying: Vec<&str> = staying.map(|c| c.name.as_str()).collect();
+        if staying.is_empty() {
+            unused.push(network);
+        } else {
+            let RenamedNetwork { name, now, .. } = &network;
+            let users = staying.join(", ");
+            warnings.push(format!("network {name} is {now} now, and stays since {users} is still connected to it"));
+        }
+    }
+    (unused, warnings)
 }
 
 /// What a plan says of something external that does not exist, if a script that has not run yet may create it.

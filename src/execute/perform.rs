@@ -23,7 +23,10 @@ use crate::{
     fetch::project,
     host::{files, proxy},
     manifest::scripts,
-    plan::{Action, Step, containers as desired, images::ImageNeed, ports, reconcile, render::Verdict},
+    plan::{
+        Action, Step, containers as desired, images::ImageNeed, networks::RenamedNetwork, ports, reconcile,
+        render::Verdict,
+    },
     retry::Retry,
 };
 
@@ -49,6 +52,7 @@ pub async fn check(cx: &Context, step: &Step) -> Result<bool> {
         Action::Unit(grace) => units::check(&machine(), &binary()?, *grace).await,
         // The plan has a step for these only where there is something to do.
         Action::Network(_)
+        | Action::RemoveNetwork(_)
         | Action::Volume(_)
         | Action::Container(_)
         | Action::Stop { .. }
@@ -173,7 +177,24 @@ pub async fn apply(cx: &Context, retry: &Retry, step: &Step, attempt: u32) -> Re
             cx.engine_and_containers(retry, "remove", &existing.name, remove).await?;
             changed("removed")
         }
+        Action::RemoveNetwork(network) => remove_network(cx, retry, network).await,
         Action::Prune { images } => prune(cx, images).await,
+    }
+}
+
+/// Removes a network that nothing is in any more. The services run in the one in its place, so that an engine that
+/// refuses is no failure; the next run tries again.
+async fn remove_network(cx: &Context, retry: &Retry, network: &RenamedNetwork) -> Result<Outcome> {
+    let remove = async |_| cx.world.engine.remove_network(&network.id).await;
+    match cx.engine(retry, "remove", &network.name, remove).await {
+        Ok(()) => Ok(Outcome::Changed("removed".to_owned())),
+        Err(err) if err.cause == Cause::EngineRefused => {
+            let message = format!("network {} could not be removed: {err}", network.name);
+            warn!(network = network.name, "{message}");
+            cx.tell(Progress::Warning(message));
+            Ok(Outcome::Unchanged)
+        }
+        Err(err) => Err(err),
     }
 }
 

@@ -120,6 +120,7 @@ impl There {
             ready: Readiness::default(),
             unit,
             replaced_images: Vec::new(),
+            renamed_networks: Vec::new(),
         }))
     }
 

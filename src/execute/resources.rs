@@ -39,6 +39,18 @@ pub async fn ensure_network(engine: &dyn Engine, project: &str, network: &Networ
         }
         engine.remove_network(&network.name).await?;
     }
+    for old in networks::renamed(std::slice::from_ref(network), project, &all).iter().filter(|old| old.in_the_way) {
+        let (was, now) = (&old.name, &network.name);
+        info!(
+            network = now,
+            "network {was} is {now} now: its containers are stopped, and it is removed for its subnet"
+        );
+        for container in attached(engine, project, was).await? {
+            stop::container(engine, &container).await?;
+            engine.disconnect_network(&old.id, &container.id).await?;
+        }
+        engine.remove_network(&old.id).await?;
+    }
     engine.create_network(body).await?;
     info!(network = network.name, "network {} created", network.name);
     // A run that was killed while it asked for this network may just have got it, too.

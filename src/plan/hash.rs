@@ -7,11 +7,15 @@ use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, Serializer};
 use sha2::{Digest, Sha256};
 
-use crate::compose::model::{NetworkConfig, VolumeConfig};
+use crate::compose::{
+    Generation,
+    emit::{Emit, Form},
+    model::{NetworkConfig, VolumeConfig},
+};
 
-/// Hash of a network.
-pub fn network(network: &NetworkConfig) -> String {
-    digest(network)
+/// Hash of a network. That of generation 5 has the options of `ipam` since Compose 5.2.
+pub fn network(network: &NetworkConfig, generation: Generation) -> String {
+    digest(&network.tree(Form::json(generation)))
 }
 
 /// Hash of a volume.

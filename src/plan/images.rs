@@ -35,7 +35,8 @@ pub fn needs(desired: &[Desired]) -> Vec<ImageNeed> {
         image: one.image.clone(),
         platform: one.platform.clone(),
         pull_policy: &one.pull_policy,
-        further: one.further_images.iter().cloned().collect(),
+        mounted: one.mounted_images.values().cloned().collect(),
+        hooks: one.pre_start.iter().map(|hook| hook.image.clone()).collect(),
     });
     united(uses.collect())
 }
@@ -62,7 +63,8 @@ pub fn of_projects(projects: &[Project], platform: Option<&str>, mirrors: &Mirro
                 image,
                 platform: own.or_else(|| platform.map(str::to_owned)),
                 pull_policy: &service.pull_policy,
-                further: mounted.map(|volume| volume.source.clone()).chain(hooks).collect(),
+                mounted: mounted.map(|volume| volume.source.clone()).collect(),
+                hooks: hooks.collect(),
             });
         }
     }
@@ -75,7 +77,10 @@ struct Use<'a> {
     image: String,
     platform: Option<String>,
     pull_policy: &'a str,
-    further: Vec<String>,
+    /// Brought if they are missing, whatever the policy of the service is.
+    mounted: Vec<String>,
+    /// Images of `pre_start` hooks, which have the policy of the service, as in Compose 5.5.
+    hooks: Vec<String>,
 }
 
 fn united(uses: Vec<Use<'_>>) -> Vec<ImageNeed> {
@@ -93,15 +98,25 @@ fn united(uses: Vec<Use<'_>>) -> Vec<ImageNeed> {
             need.services.push(one.service.to_owned());
         }
     }
+    let mut further: BTreeMap<&str, ImageNeed> = BTreeMap::new();
     for one in &uses {
-        // What is only mounted or a hook's is brought where it is missing, whatever the policy of the service is.
-        for image in &one.further {
-            if needs.keys().any(|(known, _)| known == image) {
-                continue;
-            }
-            let (image, services) = (image.clone(), vec![one.service.to_owned()]);
-            let need = ImageNeed { image: image.clone(), platform: None, policy: PullPolicy::Missing, services };
-            needs.insert((image, None), need);
+        let policy = pull_policy(one.pull_policy).unwrap_or(PullPolicy::Missing);
+        let mounted = one.mounted.iter().map(|image| (image, PullPolicy::Missing));
+        for (image, policy) in mounted.chain(one.hooks.iter().map(|image| (image, policy))) {
+            let services = vec![one.service.to_owned()];
+            let need = || ImageNeed { image: image.clone(), platform: None, policy, services };
+            let need = further.entry(image).or_insert_with(need);
+            need.policy = more_eager(need.policy, policy);
+        }
+    }
+    for need in further.into_values() {
+        let refreshed = matches!(need.policy, PullPolicy::Always | PullPolicy::Every(_));
+        let mut known = needs.values_mut().filter(|known| known.image == need.image).peekable();
+        if known.peek().is_none() {
+            drop(known);
+            needs.insert((need.image.clone(), None), need);
+        } else if refreshed {
+            known.for_each(|known| known.policy = more_eager(known.policy, need.policy));
         }
     }
     needs.into_values().collect()

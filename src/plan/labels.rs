@@ -38,6 +38,8 @@ pub const ONEOFF: &str = "com.docker.compose.oneoff";
 pub const HOOK: &str = "com.docker.compose.hook";
 /// Id of the image that a container was created from.
 pub const IMAGE: &str = "com.docker.compose.image";
+/// Content of the images that a container mounts: `target=digest`, divided by commas.
+pub const MOUNTED_IMAGES: &str = "com.docker.compose.image-volume-digest";
 /// What a container waits for: `service:condition:restart`, divided by commas.
 pub const DEPENDS_ON: &str = "com.docker.compose.depends_on";
 /// Version of Compose.

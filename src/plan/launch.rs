@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{
     containers::Goal,
     images::ImageNeed,
-    networks::{NetworkAction, NetworkDesired},
+    networks::{NetworkAction, NetworkDesired, RenamedNetwork},
     reconcile::{Reconciled, Step},
     volumes::{VolumeAction, VolumeDesired},
 };
@@ -30,6 +30,8 @@ pub struct Launch<'a> {
     pub unit: bool,
     /// Ids of images that nothing needs once this run is ready.
     pub replaced_images: Vec<String>,
+    /// Networks that have another name now and that nothing is in once this run is ready.
+    pub renamed_networks: Vec<RenamedNetwork>,
 }
 
 impl Launch<'_> {

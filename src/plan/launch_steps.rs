@@ -79,6 +79,16 @@ pub fn launch_steps(launch: Launch<'_>) -> Plan {
     for service in &order {
         builder.wait(service, Until::Serving);
     }
+    let needs: Vec<Index> = builder.ready.values().chain(&builder.removals).copied().collect();
+    for network in launch.renamed_networks.into_iter().filter(|network| !network.in_the_way) {
+        let step = Step::new(
+            format!("remove-network:{}", network.name),
+            &network.id.clone(),
+            ENGINE,
+            Action::RemoveNetwork(network),
+        );
+        builder.plan.add(step, needs.iter().copied());
+    }
     if !launch.replaced_images.is_empty() {
         let needs: Vec<Index> = builder.ready.values().copied().collect();
         let input = launch.replaced_images.join("\0");
@@ -118,11 +128,16 @@ impl Builder {
             self.images.insert(need.image.clone(), self.plan.add(step, self.gate.clone()));
         }
         for (network, action) in &launch.networks {
-            // One that is made anew has its containers stopped: not before what replaces them has been pulled.
-            let (deadline, pulled) = match action {
-                NetworkAction::Keep | NetworkAction::KeepOther(_) => continue,
-                NetworkAction::Replace => (ENGINE + GRACE_LIMIT, self.images.values().copied().collect()),
-                NetworkAction::Create | NetworkAction::Unify => (ENGINE, Vec::new()),
+            if matches!(action, NetworkAction::Keep | NetworkAction::KeepOther(_)) {
+                continue;
+            }
+            // One that takes the place of another has the containers of that stopped: not before what replaces them has
+            // been pulled.
+            let moved = launch.renamed_networks.iter().any(|old| old.in_the_way && old.now == network.name);
+            let (deadline, pulled) = if moved || *action == NetworkAction::Replace {
+                (ENGINE + GRACE_LIMIT, self.images.values().copied().collect())
+            } else {
+                (ENGINE, Vec::new())
             };
             let action = Action::Network(network.clone());
             let step = Step::new(format!("network:{}", network.name), &network.hash, deadline, action);

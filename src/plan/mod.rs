@@ -48,7 +48,11 @@ use crate::{
         extension::{DockerSettings, HostFile, Upgrade},
     },
     plan::{
-        grace::Grace, images::ImageNeed, networks::NetworkDesired, ports::PortCheck, reconcile::Existing,
+        grace::Grace,
+        images::ImageNeed,
+        networks::{NetworkDesired, RenamedNetwork},
+        ports::PortCheck,
+        reconcile::Existing,
         volumes::VolumeDesired,
     },
 };
@@ -110,6 +114,7 @@ impl Step {
             Action::Unit(_) => "start rolecall-containers.service, which keeps the grace at shutdown".to_owned(),
             Action::Image(need) => format!("pull {}", need.image),
             Action::Network(network) => format!("create network {}", network.name),
+            Action::RemoveNetwork(network) => format!("remove network {}, which is {} now", network.name, network.now),
             Action::Volume(volume) => format!("create volume {}", volume.name),
             Action::Container(step) => match &step.action {
                 reconcile::Action::Replace(why) => format!("replace container {}: {why}", step.desired.name),
@@ -172,6 +177,8 @@ pub enum Action {
     Image(ImageNeed),
     /// Makes a network.
     Network(NetworkDesired),
+    /// Removes a network that has another name now.
+    RemoveNetwork(RenamedNetwork),
     /// Makes a volume.
     Volume(VolumeDesired),
     /// Makes a container, beside the one that it replaces.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::{
-    compose::{Project, model::IpamPool},
+    compose::{Generation, Project, model::IpamPool},
     error::{Cause, Error, Result},
     plan::{
         hash,
@@ -21,14 +21,16 @@ pub struct NetworkDesired {
     pub key: String,
     /// Its name in the engine.
     pub name: String,
-    /// Compose's config hash.
+    /// Compose's config hash, in the generation of Compose whose labels new networks get.
     pub hash: String,
+    /// The same in each generation of Compose: a network that has one of them is up to date.
+    pub hashes: [String; 2],
     /// Body of `POST /networks/create`; none for a network that must be there already.
     pub body: Option<Value>,
 }
 
 /// The networks that services of the project are in.
-pub fn desired(project: &Project, instance: Option<&str>) -> Vec<NetworkDesired> {
+pub fn desired(project: &Project, generation: Generation, instance: Option<&str>) -> Vec<NetworkDesired> {
     let mut used: BTreeSet<&str> = BTreeSet::new();
     for service in project.services.values().filter(|s| s.network_mode.is_empty()) {
         used.extend(service.networks.keys().map(String::as_str));
@@ -38,7 +40,8 @@ pub fn desired(project: &Project, instance: Option<&str>) -> Vec<NetworkDesired>
     }
     let networks = project.networks.iter().filter(|(key, _)| used.contains(key.as_str()));
     let made = networks.map(|(key, network)| {
-        let hash = hash::network(network);
+        let hash = hash::network(network, generation);
+        let hashes = [Generation::Two, Generation::Five].map(|generation| hash::network(network, generation));
         let mut all = network.labels.clone();
         all.extend(labels::of_object((labels::NETWORK, key), &project.name, &hash, instance));
         let mut body = Body::default();
@@ -59,7 +62,7 @@ pub fn desired(project: &Project, instance: Option<&str>) -> Vec<NetworkDesired>
             body.keep("IPAM", ipam);
         }
         let body = (!network.external).then(|| body.into());
-        NetworkDesired { key: key.clone(), name: network.name.clone(), hash, body }
+        NetworkDesired { key: key.clone(), name: network.name.clone(), hash, hashes, body }
     });
     made.collect()
 }
@@ -152,7 +155,7 @@ pub fn compare(desired: &NetworkDesired, project: &str, named: &[&Value]) -> Res
         return Ok(NetworkAction::KeepOther(why));
     }
     let hash = label(labels::CONFIG_HASH);
-    if hash.is_empty() || hash == desired.hash {
+    if hash.is_empty() || desired.hashes.iter().any(|known| known == hash) {
         return Ok(NetworkAction::Keep);
     }
     if label(labels::MANAGED) == "true" {
@@ -160,6 +163,40 @@ pub fn compare(desired: &NetworkDesired, project: &str, named: &[&Value]) -> Res
     }
     let why = format!("network {name} was made with other options, and not by rolecall; it is used as it is");
     Ok(NetworkAction::KeepOther(why))
+}
+
+/// A network of ours whose key has another name in the project now, as Compose 5.4 looks for them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RenamedNetwork {
+    /// Its id.
+    pub id: String,
+    /// Its name in the engine.
+    pub name: String,
+    /// The name of the network in its place.
+    pub now: String,
+    /// Whether that one has a subnet of it, and can be made only when it is gone.
+    pub in_the_way: bool,
+}
+
+/// The networks of ours that were renamed.
+pub fn renamed(desired: &[NetworkDesired], project: &str, all: &[Value]) -> Vec<RenamedNetwork> {
+    let mut renamed = Vec::new();
+    for one in all.iter().filter(|n| is_ours(n, project) && desired.iter().all(|d| n["Name"] != d.name.as_str())) {
+        let key = label(one, labels::NETWORK);
+        let Some((now, body)) = desired.iter().find(|d| d.key == key).and_then(|d| Some((&d.name, d.body.as_ref()?)))
+        else {
+            continue;
+        };
+        let text = |key: &str| one[key].as_str().unwrap_or_default().to_owned();
+        let old = subnets(one);
+        let in_the_way = subnets(body).iter().any(|subnet| old.contains(subnet));
+        renamed.push(RenamedNetwork { id: text("Id"), name: text("Name"), now: now.clone(), in_the_way });
+    }
+    renamed
+}
+
+fn subnets(network: &Value) -> BTreeSet<&str> {
+    network["IPAM"]["Config"].as_array().into_iter().flatten().filter_map(|pool| pool["Subnet"].as_str()).collect()
 }
 
 /// The filter for one network of a project that we made.
@@ -177,7 +214,13 @@ mod tests {
 
     fn wanted(external: bool) -> NetworkDesired {
         let body = (!external).then(|| json!({}));
-        NetworkDesired { key: "back".into(), name: "demo_back".into(), hash: "1".into(), body }
+        NetworkDesired {
+            key: "back".into(),
+            name: "demo_back".into(),
+            hash: "1".into(),
+            hashes: ["1".into(), "5".into()],
+            body,
+        }
     }
 
     fn there(hash: &str, project: &str, managed: &str) -> Value {
@@ -191,6 +234,7 @@ mod tests {
         let network = wanted(false);
         assert_eq!(compare(&network, "demo", &[]).unwrap(), NetworkAction::Create);
         assert_eq!(compare(&network, "demo", &[&there("1", "demo", "true")]).unwrap(), NetworkAction::Keep);
+        assert_eq!(compare(&network, "demo", &[&there("5", "demo", "true")]).unwrap(), NetworkAction::Keep);
         assert_eq!(compare(&network, "demo", &[&there("2", "demo", "true")]).unwrap(), NetworkAction::Replace);
         let other = |there: &Value| matches!(compare(&network, "demo", &[there]).unwrap(), NetworkAction::KeepOther(_));
         assert!(other(&there("2", "demo", "false")), "what we did not make is used, never made anew");
@@ -225,6 +269,41 @@ mod tests {
         let stranger = json!({ "Name": "demo_back", "Id": "abc", "Labels": {} });
         let err = compare(&wanted(false), "demo", &[&stranger]).unwrap_err();
         assert!(err.message.contains("demo_back"), "{err}");
+    }
+
+    #[test]
+    fn hash_of_generation_five_has_ipam_options() {
+        let project = crate::execute::testing::project(
+            "services: { web: { image: x, networks: [a, b] } }\n\
+             networks: { a: { ipam: { options: { mode: l3 } } }, b: {} }",
+        );
+        let made = |generation| desired(&project, generation, None);
+        let (two, five) = (made(Generation::Two), made(Generation::Five));
+        assert_eq!([&two[0].hash, &five[0].hash], [&two[0].hashes[0], &two[0].hashes[1]]);
+        assert_ne!(two[0].hash, five[0].hash);
+        assert_eq!(two[1].hash, five[1].hash);
+        assert_eq!(two[0].body.as_ref().unwrap()["Labels"][labels::CONFIG_HASH], two[0].hash.as_str());
+        assert_eq!(five[0].body.as_ref().unwrap()["Labels"][labels::CONFIG_HASH], five[0].hash.as_str());
+    }
+
+    #[test]
+    fn networks_of_ours_with_another_name_renamed() {
+        let all = |subnet: &str| {
+            let mut old = there("1", "demo", "true");
+            old["Name"] = "old".into();
+            old["IPAM"] = json!({ "Config": [{ "Subnet": subnet }] });
+            let [mut strange, mut other] = [old.clone(), old.clone()];
+            strange["Labels"][labels::MANAGED] = json!(null);
+            other["Labels"][labels::NETWORK] = "front".into();
+            [there("1", "demo", "true"), old, strange, other]
+        };
+        let mut now = wanted(false);
+        now.body = Some(json!({ "IPAM": { "Config": [{ "Subnet": "10.1.0.0/24" }] } }));
+        for (subnet, in_the_way) in [("10.1.0.0/24", true), ("10.2.0.0/24", false)] {
+            let one = RenamedNetwork { id: "abc".into(), name: "old".into(), now: "demo_back".into(), in_the_way };
+            assert_eq!(renamed(&[now.clone()], "demo", &all(subnet)), [one]);
+        }
+        assert_eq!(renamed(&[wanted(true)], "demo", &all("10.1.0.0/24")), [], "an external one is not ours to move");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::{
     error::{Cause, Error, Result},
     manifest::service::OnFileChange,
     plan::{
-        containers::{Desired, Goal, Peer, Peers},
+        containers::{Desired, Goal, Peer, Peers, mounted_images},
         image_identity::ImageIdentity,
         labels,
     },
@@ -278,6 +278,10 @@ fn outdated(desired: &Desired, existing: &Existing, there: &There) -> Option<Str
     let of = Some(existing.label(labels::IMAGE)).filter(|id| !id.is_empty()).unwrap_or(&existing.image_id);
     if there.images.get(&desired.image).is_some_and(|now| !now.is_known_as(of)) {
         return Some(format!("image {} is another one now", desired.image));
+    }
+    let noted = existing.label(labels::MOUNTED_IMAGES);
+    if let Some(why) = mounted_images::changed(&desired.mounted_images, &there.images, noted) {
+        return Some(why);
     }
     if let Some(network) = desired.networks.intersection(&there.renewed_networks).next() {
         return Some(format!("network {network} is made anew"));

@@ -4,7 +4,7 @@
 use std::net::Ipv4Addr;
 
 use crate::{
-    compose::{Diagnostic, Project, error::dotted},
+    compose::{Diagnostic, Generation, Project, error::dotted},
     facts::Facts,
     manifest::{extension::Extension, findings::Findings},
     plan::networks,
@@ -45,7 +45,7 @@ pub fn check(project: Option<&Project>, extension: &Extension, facts: &Facts, fi
         Some(format!("{subnet} overlaps {what}: the host could not reach its peers and its bucket any more"))
     };
     let mut faults = Vec::new();
-    for network in project.iter().flat_map(|project| networks::desired(project, None)) {
+    for network in project.iter().flat_map(|project| networks::desired(project, Generation::NEWEST, None)) {
         let Some((project, body)) = project.zip(network.body) else { continue };
         if !matches!(body["Driver"].as_str(), None | Some("" | "bridge" | "overlay")) {
             continue;

@@ -52,8 +52,18 @@ pub(super) fn config(project: &Project, service: &ServiceConfig, options: &Optio
 
 fn exposed(service: &ServiceConfig) -> Value {
     let ports = service.ports.iter().map(|port| format!("{}/{}", port.target, port.protocol));
-    let all: BTreeSet<String> = service.expose.iter().cloned().chain(ports).collect();
+    let all: BTreeSet<String> = service.expose.iter().flat_map(|text| each_port(text)).chain(ports).collect();
     Value::Object(all.into_iter().map(|port| (port, json!({}))).collect())
+}
+
+/// The ports of a range such as `3000-3005/udp`, each alone: the engine reads no ranges. Compose does so since 5.0.
+fn each_port(text: &str) -> Vec<String> {
+    let (ports, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    let range = ports.split_once('-').and_then(|(first, last)| Some((first.parse().ok()?, last.parse().ok()?)));
+    match range {
+        Some((first, last)) if first <= last => (first..=last).map(|port: u16| format!("{port}/{protocol}")).collect(),
+        _ => vec![text.to_owned()],
+    }
 }
 
 fn health(service: &ServiceConfig, check: &HealthCheckConfig, api: ApiVersion) -> Result<Value> {
@@ -74,4 +84,24 @@ fn health(service: &ServiceConfig, check: &HealthCheckConfig, api: ApiVersion) -
         .set("StartInterval", nanos(check.start_interval))
         .set("Retries", check.retries.unwrap_or_default());
     Ok(body.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exposed_range_split_into_ports() {
+        for (text, wanted) in [
+            ("3000-3002", "3000/tcp 3001/tcp 3002/tcp"),
+            ("53-54/udp", "53/udp 54/udp"),
+            ("65535-65535", "65535/tcp"),
+            ("80", "80"),
+            ("80/udp", "80/udp"),
+            ("5-3", "5-3"),
+            ("1-70000", "1-70000"),
+        ] {
+            assert_eq!(each_port(text).join(" "), wanted, "{text}");
+        }
+    }
 }

@@ -11,6 +11,7 @@ mod folders;
 mod hooks;
 mod host;
 mod labelled;
+pub(super) mod mounted_images;
 mod mounts;
 mod network;
 mod pre_start;
@@ -143,8 +144,8 @@ pub struct Desired {
     pub networks: BTreeSet<String>,
     /// Named volumes, by their names in the engine.
     pub volumes: BTreeSet<String>,
-    /// Images that it mounts, and those of its `pre_start` hooks.
-    pub further_images: BTreeSet<String>,
+    /// Images that it mounts, by target.
+    pub mounted_images: BTreeMap<String, String>,
     /// Hooks of its service, which run before the first of its containers starts.
     pub pre_start: Vec<PreStart>,
     /// Networks that it is connected to after it was created, where the engine takes one only.
@@ -258,8 +259,6 @@ pub fn container(
 
     let networks = (attached.mode.as_str(), &attached.endpoints, attached.connect.as_slice());
     let pre_start = pre_start::of(project, service, networks, options);
-    let mut further_images = mounted.images;
-    further_images.extend(pre_start.iter().map(|hook| hook.image.clone()));
     let goal = goal(project, service);
     let platform = if service.platform.is_empty() { options.platform.clone() } else { Some(service.platform.clone()) };
     Ok(Desired {
@@ -278,7 +277,7 @@ pub fn container(
         instance: options.instance.clone(),
         networks: attached.names,
         volumes: mounted.volumes,
-        further_images,
+        mounted_images: mounted.images,
         pre_start,
         connect: attached.connect,
         uploads,
@@ -318,6 +317,15 @@ impl Desired {
         body
     }
 
+    /// Adds the label of Compose 5.5 for the images that it mounts to the body of the request that makes it. Compose 2 has
+    /// none.
+    pub fn label_mounted_images(&self, body: &mut Value, images: &BTreeMap<String, ImageIdentity>) {
+        let label = mounted_images::label(&self.mounted_images, images);
+        if self.generation != Generation::Two && !label.is_empty() {
+            body["Labels"][labels::MOUNTED_IMAGES] = label.into();
+        }
+    }
+
     /// Whether it has a volume without a name at this path.
     pub(super) fn has_anonymous(&self, target: &str) -> bool {
         self.anonymous.contains(target)
@@ -325,7 +333,9 @@ impl Desired {
 
     /// The images that have to be there for it.
     pub fn images(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(&self.image).chain(&self.further_images).map(String::as_str)
+        let hooks = self.pre_start.iter().map(|hook| &hook.image);
+        let further: BTreeSet<&str> = self.mounted_images.values().chain(hooks).map(String::as_str).collect();
+        std::iter::once(self.image.as_str()).chain(further)
     }
 
     /// What Compose writes down of a container that is being replaced: its name without the project.

@@ -32,8 +32,8 @@ pub(super) struct Mounted {
     pub(super) mounts: Vec<Value>,
     /// Named volumes of the project, by their names in the engine.
     pub(super) volumes: BTreeSet<String>,
-    /// Images that are mounted.
-    pub(super) images: BTreeSet<String>,
+    /// Images that are mounted, by target.
+    pub(super) images: BTreeMap<String, String>,
     /// Targets of volumes without a name.
     pub(super) anonymous: BTreeSet<String>,
 }
@@ -100,7 +100,7 @@ fn add_volume(project: &Project, volume: &ServiceVolumeConfig, generation: Gener
         }
     }
     if volume.r#type == "image" {
-        mounted.images.insert(volume.source.clone());
+        mounted.images.insert(volume.target.clone(), volume.source.clone());
     }
     let short = match volume.r#type.as_str() {
         "bind" => !bind_needs_mount(volume, generation),

@@ -2,9 +2,11 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::{
+    compose::{Generation, model::ServiceHook},
     execute::testing::{options, project},
     plan::{
-        PullPolicy, containers, networks,
+        PullPolicy, containers,
+        networks::{self, RenamedNetwork},
         reconcile::{Existing, Reconciled, Step as Made},
         volumes,
     },
@@ -19,12 +21,16 @@ fn plan(text: &str, change: impl FnOnce(&mut Launch<'_>)) -> Plan {
     let mut launch = Launch {
         project: &project,
         reconciled: Reconciled { steps: desired.into_iter().map(step).collect(), ..Reconciled::default() },
-        networks: networks::desired(&project, None).into_iter().map(|n| (n, NetworkAction::Create)).collect(),
+        networks: networks::desired(&project, Generation::Two, None)
+            .into_iter()
+            .map(|n| (n, NetworkAction::Create))
+            .collect(),
         volumes: volumes::desired(&project, None).into_iter().map(|v| (v, VolumeAction::Create)).collect(),
         missing: needs,
         ready: crate::manifest::extension::Readiness::default(),
         unit: false,
         replaced_images: Vec::new(),
+        renamed_networks: Vec::new(),
     };
     change(&mut launch);
     launch_steps(launch)
@@ -229,6 +235,43 @@ fn an_image_that_is_mounted_is_brought_first() {
         ready: crate::manifest::extension::Readiness::default(),
         unit: false,
         replaced_images: Vec::new(),
+        renamed_networks: Vec::new(),
     });
     assert_eq!(needs(&plan, "container:demo-a-1"), "image:a image:data");
+}
+
+#[test]
+fn image_of_a_hook_pulled_by_the_policy_of_its_service() {
+    for (policy, shared, wanted) in [
+        ("always", "h", "a Always, h Always"),
+        ("daily", "h", "a Every(86400s), h Every(86400s)"),
+        ("missing", "h", "a Missing, h Missing"),
+        ("never", "h", "a Never, h Never"),
+        ("always", "b", "a Always, b Always"),
+        ("never", "b", "a Never, b Missing"),
+    ] {
+        let other = if shared == "b" { ", b: { image: b }" } else { "" };
+        let mut project = project(&format!("services: {{ a: {{ image: a, pull_policy: {policy} }}{other} }}"));
+        let hook = ServiceHook { image: shared.to_owned(), ..ServiceHook::default() };
+        project.services.get_mut("a").unwrap().pre_start.push(hook);
+        let desired = containers::desired(&project, &BTreeMap::new(), &options((1, 48))).unwrap();
+        let needs = crate::plan::images::needs(&desired);
+        let told: Vec<_> = needs.iter().map(|need| format!("{} {:?}", need.image, need.policy)).collect();
+        assert_eq!(told.join(", "), wanted);
+    }
+}
+
+#[test]
+fn renamed_network_removed_once_its_containers_have_moved() {
+    let renamed = |in_the_way| {
+        plan("services: { a: { image: a } }", |launch| {
+            launch.renamed_networks =
+                vec![RenamedNetwork { id: "1".into(), name: "old".into(), now: "demo_default".into(), in_the_way }];
+        })
+    };
+    assert_eq!(needs(&renamed(false), "remove-network:old"), "ready:a");
+    assert_eq!(needs(&renamed(false), "network:demo_default"), "");
+    let plan = renamed(true);
+    assert!(!names(&plan).contains(&"remove-network:old"), "the step that makes the new one removes it");
+    assert_eq!(needs(&plan, "network:demo_default"), "image:a", "its containers are stopped for it");
 }
