@@ -47,9 +47,10 @@ impl Phase {
     }
 }
 
-/// A compose project of `count` services in two chains: service n needs service n - 2.
+/// A compose project of `count` services in two chains: service n needs service n - 2. Compose does not wait until they
+/// have stayed up for a while, so that neither does rolecall.
 pub(crate) fn project(count: usize) -> String {
-    let mut text = String::from("services:\n");
+    let mut text = String::from("x-rolecall: { ready: { stable: 0s } }\nservices:\n");
     for n in 0..count {
         let _ = write!(text, "  s{n}:\n    image: {WEB}\n    stop_grace_period: 0s\n");
         if n >= 2 {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     compose::{
-        Project,
+        Generation, Project,
         model::{Duration, HealthCheckConfig, ServiceConfig},
     },
     error::Result,
@@ -31,7 +31,7 @@ pub(super) fn config(project: &Project, service: &ServiceConfig, options: &Optio
     body.set("Hostname", service.hostname.clone())
         .set("Domainname", service.domainname.clone())
         .set("User", service.user.clone())
-        .set("ExposedPorts", exposed(service))
+        .set("ExposedPorts", exposed(service, options.generation))
         .set("Tty", service.tty)
         .set("OpenStdin", service.stdin_open)
         .keep("AttachStdout", true)
@@ -50,9 +50,10 @@ pub(super) fn config(project: &Project, service: &ServiceConfig, options: &Optio
     Ok(body)
 }
 
-fn exposed(service: &ServiceConfig) -> Value {
+fn exposed(service: &ServiceConfig, generation: Generation) -> Value {
     let ports = service.ports.iter().map(|port| format!("{}/{}", port.target, port.protocol));
-    let all: BTreeSet<String> = service.expose.iter().flat_map(|text| each_port(text)).chain(ports).collect();
+    let each = |text: &String| if generation == Generation::Two { vec![text.clone()] } else { each_port(text) };
+    let all: BTreeSet<String> = service.expose.iter().flat_map(each).chain(ports).collect();
     Value::Object(all.into_iter().map(|port| (port, json!({}))).collect())
 }
 
