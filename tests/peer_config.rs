@@ -35,7 +35,10 @@ const QUESTIONS: &[&[&str]] = &[
 
 #[test]
 fn every_attribute_stands_in_a_project() {
+    // Compose 5.3 and later have these, and neither of the programs that are compared with.
+    const NEWER: [&str; 2] = ["services.*.pre_start", "services.*.build.no_cache_filter"];
     let mut absent: BTreeSet<String> = compose_docs::all();
+    absent.retain(|attribute| !NEWER.iter().any(|newer| attribute.starts_with(newer)));
     for (path, content) in projects().iter().flat_map(|folder| walk(folder)).filter(|(path, _)| path.ends_with(".yaml"))
     {
         let node = yaml::parse(&Path::new(&path).into(), &content, yaml::Budget::default()).unwrap().unwrap();
