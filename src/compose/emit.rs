@@ -151,7 +151,7 @@ impl<T: Emit> Emit for BTreeMap<String, T> {
     }
 }
 
-/// A tree of free keys: what stands under an `x-` attribute. Compose 2 has lost its empty lists when it writes JSON.
+/// The value of an `x-` attribute. Compose 2 drops its empty lists when it writes JSON.
 impl Emit for Tree {
     fn tree(&self, form: Form) -> Tree {
         match self {

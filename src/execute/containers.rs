@@ -18,6 +18,7 @@ use crate::{
     plan::{
         containers::{Desired, Inherited},
         image_identity::ImageIdentity,
+        json::variables,
         labels,
         reconcile::{Action, Existing, Step},
     },
@@ -181,11 +182,7 @@ pub async fn remove(engine: &dyn Engine, container: &Existing, why: &str) -> Res
 /// Runs a hook inside a container.
 pub(super) async fn run_hook(engine: &dyn Engine, id: &str, name: &str, kind: &str, hook: &ServiceHook) -> Result<()> {
     let command = hook.command.clone().unwrap_or_default();
-    let environment: Vec<String> = hook
-        .environment
-        .iter()
-        .map(|(key, value)| value.as_ref().map_or_else(|| key.clone(), |value| format!("{key}={value}")))
-        .collect();
+    let environment: Vec<String> = variables(&hook.environment).collect();
     let body = json!({
         "Cmd": command, "User": hook.user, "Privileged": hook.privileged, "WorkingDir": hook.working_dir,
         "Env": environment, "AttachStdout": true, "AttachStderr": true,

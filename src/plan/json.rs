@@ -1,6 +1,13 @@
 //! JSON for the engine, written as Go programs write it: what is empty is left out.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
+
+/// Variables as the engine takes them: `NAME=value`, or `NAME` alone without a value.
+pub(crate) fn variables(variables: &BTreeMap<String, Option<String>>) -> impl Iterator<Item = String> {
+    variables.iter().map(|(name, value)| value.as_ref().map_or_else(|| name.clone(), |value| format!("{name}={value}")))
+}
 
 /// An object of the engine's API while it is put together.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -26,7 +26,7 @@ pub(super) struct Printer {
 }
 
 impl Printer {
-    /// The pairs of a mapping, each on lines of its own; the first where the text stands, if it stands behind a dash.
+    /// Writes the pairs of a mapping, each on its own lines. After a dash, the first pair is on the line of the dash.
     fn mapping(&mut self, pairs: &[(String, Tree)], indent: usize, behind_dash: bool) {
         for (index, (key, tree)) in pairs.iter().enumerate() {
             if index > 0 || !behind_dash {
@@ -47,7 +47,7 @@ impl Printer {
         }
     }
 
-    /// What stands behind a key's colon.
+    /// Writes the value of a key.
     fn entry(&mut self, tree: &Tree, indent: usize) {
         match tree {
             Tree::Map(pairs) if !pairs.is_empty() => {
@@ -75,7 +75,7 @@ impl Printer {
         }
     }
 
-    /// What stands behind a dash, or behind the colon of a key with lines of its own.
+    /// Writes an item after its dash, or a value after the colon of a key that has its own lines.
     fn item(&mut self, tree: &Tree, indent: usize) {
         match tree {
             Tree::Map(pairs) if !pairs.is_empty() => self.mapping(pairs, indent + 2, true),

@@ -12,7 +12,7 @@ use crate::{
     error::Result,
     plan::{
         containers::{Options, image_name},
-        json::Body,
+        json::{Body, variables},
         unsupported,
     },
     world::ApiVersion,
@@ -21,12 +21,8 @@ use crate::{
 /// The part of the body that is the container's own configuration.
 pub(super) fn config(project: &Project, service: &ServiceConfig, options: &Options) -> Result<Body> {
     let proxies = options.proxies.iter().filter(|(name, _)| !service.environment.contains_key(*name));
-    let environment: Vec<String> = service
-        .environment
-        .iter()
-        .map(|(key, value)| value.as_ref().map_or_else(|| key.clone(), |value| format!("{key}={value}")))
-        .chain(proxies.map(|(name, value)| format!("{name}={value}")))
-        .collect();
+    let proxies = proxies.map(|(name, value)| format!("{name}={value}"));
+    let environment: Vec<String> = variables(&service.environment).chain(proxies).collect();
     let mut body = Body::default();
     body.set("Hostname", service.hostname.clone())
         .set("Domainname", service.domainname.clone())

@@ -218,7 +218,7 @@ pub fn container(
     let secrets = secrets::files(project, service, options)?;
     let mut mounted = mounts::mounts(project, &resolved, &secrets, options.generation)?;
     let hashes = [Generation::Two, Generation::Five].map(|generation| service_hash(&resolved, generation));
-    let hash = service_hash(&resolved, options.generation);
+    let hash = hashes[usize::from(options.generation == Generation::Five)].clone();
     let added = Added::to(service, options);
     mounted.mounts.extend(secrets.iter().map(SecretFile::mount));
     let uploads = files::uploads(project, service, options.secrets_dir.is_none())?;
@@ -260,13 +260,12 @@ pub fn container(
     let networks = (attached.mode.as_str(), &attached.endpoints, attached.connect.as_slice());
     let pre_start = pre_start::of(project, service, networks, options);
     let goal = goal(project, service);
-    let platform = if service.platform.is_empty() { options.platform.clone() } else { Some(service.platform.clone()) };
     Ok(Desired {
         project: project.name.clone(),
         service: service.name.clone(),
         number,
         image: options.mirrors.known_as(&image_name(project, service)),
-        platform,
+        platform: platform(service, options),
         pull_policy: service.pull_policy.clone(),
         hash,
         hashes,
@@ -368,6 +367,11 @@ pub fn container_name(project: &Project, service: &ServiceConfig, number: u32) -
 /// The service's image; one that is built and not named is called after project and service.
 pub fn image_name(project: &Project, service: &ServiceConfig) -> String {
     if service.image.is_empty() { format!("{}-{}", project.name, service.name) } else { service.image.clone() }
+}
+
+/// The platform that a service asks for, else the one for all services.
+fn platform(service: &ServiceConfig, options: &Options) -> Option<String> {
+    if service.platform.is_empty() { options.platform.clone() } else { Some(service.platform.clone()) }
 }
 
 /// A service that another one waits for until it has completed is a one-shot.

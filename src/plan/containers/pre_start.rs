@@ -1,13 +1,18 @@
 //! The containers of `pre_start` hooks, as Compose 5.3 makes them: each runs to its end before the containers of its
 //! service start, with their volumes and networks.
 
-use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
 
 use crate::{
-    compose::{Project, model::ServiceConfig},
+    compose::{
+        Project,
+        model::{ServiceConfig, ServiceHook},
+    },
     plan::{
-        containers::{Attachment, Options, image_name},
-        json::{Body, mapping},
+        containers::{Attachment, Options, image_name, platform},
+        json::{Body, mapping, variables},
         labels,
     },
 };
@@ -45,18 +50,15 @@ impl PreStart {
 pub(super) fn of(
     project: &Project,
     service: &ServiceConfig,
-    (mode, endpoints, connect): (&str, &serde_json::Map<String, Value>, &[Attachment]),
+    (mode, endpoints, connect): (&str, &Map<String, Value>, &[Attachment]),
     options: &Options,
 ) -> Vec<PreStart> {
-    let platform = if service.platform.is_empty() { options.platform.clone() } else { Some(service.platform.clone()) };
-    let one = |(index, hook): (usize, &crate::compose::model::ServiceHook)| {
+    let platform = platform(service, options);
+    let one = |(index, hook): (usize, &ServiceHook)| {
         let image = if hook.image.is_empty() { image_name(project, service) } else { hook.image.clone() };
         let image = options.mirrors.known_as(&image);
-        let variables = service.environment.iter().chain(&hook.environment);
-        let environment: Vec<String> = variables
-            .map(|(key, value)| value.as_ref().map_or_else(|| key.clone(), |value| format!("{key}={value}")))
-            .collect();
-        let mut own = std::collections::BTreeMap::new();
+        let environment: Vec<String> = variables(&service.environment).chain(variables(&hook.environment)).collect();
+        let mut own = BTreeMap::new();
         own.extend([
             (labels::PROJECT.to_owned(), project.name.clone()),
             (labels::SERVICE.to_owned(), service.name.clone()),

@@ -60,7 +60,7 @@ impl SecretFile {
     }
 }
 
-/// The secrets and configs of a service that are files in memory; none where there is no folder for them.
+/// The secrets and configs of a service that are files in memory; none if there is no folder for them.
 pub(super) fn files(project: &Project, service: &ServiceConfig, options: &Options) -> Result<Vec<SecretFile>> {
     let Some(folder) = &options.secrets_dir else { return Ok(Vec::new()) };
     let folder = folder.join(&project.name);
